@@ -1,0 +1,114 @@
+"""Open the page: ``python app.py [--gallery NAME|DIR] [--checkpoint DIR] [--host H] [--port P]``.
+
+A mistake, or something missing, ends with exit code 2 and one sentence that says what to do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import importlib.util
+import logging
+import os
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from raclap.search import Engine
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Load what the page needs, open it, and stay until Ctrl-C.
+
+    Args:
+        argv: the words after ``python app.py``; by default those of this process.
+
+    Returns:
+        0, or 2 when the page cannot be opened.
+    """
+    args = parser().parse_args(argv)
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    # Imports of several seconds wait until --help and mistyped flags have had their answer.
+    from raclap.config import InputError
+    from raclap.interface import build, launch_options
+    from raclap.search import CHECKPOINT, Engine
+
+    checkpoint = args.checkpoint or str(CHECKPOINT)
+    try:
+        if args.mcp and importlib.util.find_spec("mcp") is None:
+            raise InputError(
+                '--mcp needs an extra package; install it with: pip install "gradio[mcp]"'
+            )
+        engine = Engine.open(checkpoint, indexed(args.gallery, checkpoint))
+        threading.Thread(target=warm, args=[engine], daemon=True).start()
+        build(engine).launch(
+            server_name=args.host or ("0.0.0.0" if "SPACE_ID" in os.environ else None),
+            server_port=args.port,
+            mcp_server=args.mcp,
+            **launch_options(engine),
+        )
+    except (InputError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = argparse.ArgumentParser(prog="python app.py", description="Search voices by style.")
+    parser.add_argument(
+        "--gallery",
+        metavar="NAME|DIR",
+        default="bundled",
+        help="'bundled', a gallery, or any folder of audio, which is indexed first",
+    )
+    parser.add_argument("--checkpoint", metavar="DIR", help="folder or hub name of another model")
+    parser.add_argument("--host", metavar="H", help="address to listen on (default: this machine)")
+    parser.add_argument("--port", metavar="P", type=int, help="default: the first free from 7860")
+    parser.add_argument("--mcp", action="store_true", help="offer the endpoints as MCP tools too")
+    return parser
+
+
+def indexed(gallery: str, checkpoint: str) -> str:
+    """Return the gallery to open; a plain folder of audio is indexed first.
+
+    Its gallery is kept in the user's cache under a digest of the folder's files and of the model,
+    so that it is made again when either changes.
+    """
+    from raclap import command
+    from raclap.index import CARD
+    from raclap.intake import find_clips
+
+    folder = Path(gallery).resolve()
+    if gallery == "bundled" or not folder.is_dir() or (folder / CARD).exists():
+        return gallery
+    files = [Path(clip.path) for clip in find_clips(folder)]
+    files += sorted(Path(checkpoint).glob("*.safetensors"))
+    seen = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    digest = hashlib.sha256(repr((checkpoint, seen)).encode()).hexdigest()[:16]
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "raclap"
+    output = cache / f"{folder.name}-{digest}"
+    if not (output / CARD).exists():
+        print(f"Indexing {folder} into {output}", file=sys.stderr)
+        command.index(
+            argparse.Namespace(
+                source=folder, output=output, checkpoint=checkpoint, name=folder.name, note=""
+            )
+        )
+    return str(output)
+
+
+def warm(engine: Engine) -> None:
+    """Ask once for everything that is slow the first time."""
+    try:
+        engine.search_text("warm", top=1)
+        engine.describe(engine.gallery.clips[0].path)
+    except Exception:
+        logging.getLogger(__name__).exception("The first question failed")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

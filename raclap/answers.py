@@ -1,0 +1,145 @@
+"""How requests are answered: one at a time inside the model, mistakes told in a sentence.
+
+In: an `Engine`. Out: the named endpoints that offer it to programs, and what the page's own events
+share with them. Deliberately not here: widgets and how results look (`tabs`, `cards`).
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from markupsafe import escape
+
+from raclap.config import InputError
+from raclap.corpus import Clip
+from raclap.search import Engine, Hit
+
+_log = logging.getLogger(__name__)
+
+_UNEXPECTED = "Something went wrong on our side; it was logged. Please try again."
+
+# Requests wait their turn in the queue: two at once in the model would only slow each other down.
+IN_TURN: dict[str, Any] = {
+    "concurrency_id": "model",
+    "concurrency_limit": 1,
+    "show_progress": "minimal",
+}
+
+
+def told(handler: Callable[..., Any], shown: Callable[[str], str] = escape) -> Callable[..., Any]:
+    """Turn a user's mistake into its sentence, and anything else into a log entry and an apology.
+
+    Args:
+        handler: what to guard.
+        shown: how the sentence is written; a page's toast is HTML, a program's message is text.
+    """
+
+    @functools.wraps(handler)
+    def guarded(*inputs: Any) -> Any:
+        try:
+            return handler(*inputs)
+        except InputError as error:
+            raise gr.Error(str(shown(str(error))), print_exception=False) from error
+        except Exception as error:
+            _log.exception("%s failed", handler.__name__)
+            raise gr.Error(_UNEXPECTED, print_exception=False) from error
+
+    return guarded
+
+
+def given(clip: str | None) -> str:
+    """Return the path of an upload, or say that there is none."""
+    if not clip:
+        raise InputError("There is no voice yet; upload a file or record one.")
+    return clip
+
+
+def addresses(engine: Engine) -> Callable[[Clip], str]:
+    """Return where a clip of the gallery is heard, relative to the page."""
+    return lambda clip: f"clips/{engine.gallery.rows[clip.id]}"
+
+
+def endpoints(engine: Engine) -> None:
+    """Offer the engine to programs: ``/search_by_text``, ``/search_by_audio``, ``/describe``."""
+
+    def search_by_text(query: str, top: int = 10, where: dict | None = None) -> dict:
+        """Find the clips that sound as described.
+
+        Args:
+            query: how something should sound, e.g. "a frightened woman whispering fast".
+            top: number of results.
+            where: attribute -> value that every result must have, e.g. {"gender": "female"}.
+        """
+        if not isinstance(where or {}, dict):
+            raise InputError('The filter must be an object such as {"gender": "female"}.')
+        hits = engine.search_text(query or "", int(top), where)
+        return {"query": query, "hits": _plain(engine, hits)}
+
+    def search_by_audio(clip: str, top: int = 10) -> dict:
+        """Find the clips that sound most like a voice.
+
+        Args:
+            clip: an audio file: wav, flac, mp3, ogg or opus, 0.1 s to 10 minutes.
+            top: number of results.
+        """
+        hits = engine.search_clip(given(clip), int(top))
+        return {"query": Path(clip).name, "hits": _plain(engine, hits)}
+
+    def describe(clip: str) -> dict:
+        """Read how a voice is spoken: probabilities, measured levels and descriptions that fit.
+
+        Args:
+            clip: an audio file: wav, flac, mp3, ogg or opus, 0.1 s to 10 minutes.
+        """
+        read = engine.describe(given(clip))
+        return {
+            "clip": Path(clip).name,
+            "seconds": read.seconds,
+            "attributes": read.attributes,
+            "levels": {
+                name: {"value": level.value, "number": level.number, "unit": level.unit}
+                for name, level in read.levels.items()
+            },
+            "descriptions": [
+                {"rank": rank, "text": text, "score": score}
+                for rank, (text, score) in enumerate(read.descriptions, start=1)
+            ],
+        }
+
+    # Real components as inputs, though nobody sees them, so that Gradio checks what is uploaded.
+    query = gr.Textbox(label="Description", visible=False)
+    clip = gr.Audio(label="Voice", type="filepath", visible=False)
+    top = gr.Number(10, label="Number of results", precision=0, visible=False)
+    where = gr.JSON(label="Filters", visible=False)
+    answer = gr.JSON(label="Answer", visible=False)
+    for handler, inputs in (
+        (search_by_text, [query, top, where]),
+        (search_by_audio, [clip, top]),
+        (describe, [clip]),
+    ):
+        gr.Button(visible=False).click(
+            told(handler, shown=str), inputs, answer, api_name=handler.__name__, **IN_TURN
+        )
+
+
+def _plain(engine: Engine, hits: Sequence[Hit]) -> list[dict[str, Any]]:
+    """Hits for programs; ``audio`` is relative to the page's address."""
+    address = addresses(engine)
+    return [
+        {
+            "rank": hit.rank,
+            "id": hit.clip.id,
+            "score": hit.score,
+            "audio": address(hit.clip),
+            **hit.clip.style.known,
+            "speaker": hit.clip.speaker,
+            "text": hit.clip.text,
+            "seconds": hit.clip.seconds,
+        }
+        for hit in hits
+    ]

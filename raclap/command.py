@@ -1,0 +1,264 @@
+"""What the verbs of ``python -m raclap`` do: parsed arguments in, a JSON-ready result out.
+
+torch and transformers are imported inside the verbs, so that ``--help`` and a mistyped flag answer
+at once. Deliberately not here: parsing, printing and exit codes (`__main__`).
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+from argparse import Namespace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from raclap import config
+from raclap.config import InputError
+
+if TYPE_CHECKING:
+    from raclap.reading import Reader
+
+
+def corpus(args: Namespace) -> dict[str, Any]:
+    """Turn a published corpus into a manifest."""
+    from raclap import corpus, tables
+
+    columns = tables.parse_columns(args.columns) if args.columns else None
+    clips = corpus.build(args.name, args.root, table=args.table, columns=columns)
+    corpus.write_manifest(clips, args.output)
+    return {"manifest": str(args.output), "clips": len(clips)}
+
+
+def train(args: Namespace) -> dict[str, Any]:
+    """Train one stage."""
+    from raclap.train import train
+
+    if args.stage == "ra" and args.init is None:
+        raise InputError("Stage ra starts from stage ess; give its checkpoint with --init DIR.")
+    report = train(
+        config=settings(args.preset, args.config, args.set),
+        stage=args.stage,
+        manifest=args.manifest,
+        output=args.output,
+        init=args.init,
+    )
+    return {"checkpoint": str(args.output), "stage": args.stage, **(report or {})}
+
+
+def evaluate(args: Namespace) -> dict[str, Any]:
+    """Run the benchmark and write its report."""
+    from tqdm import tqdm
+
+    from raclap import audio, evaluate, prosody
+    from raclap.corpus import measured, read_manifest
+
+    clips = [clip for clip in read_manifest(args.manifest) if clip.split == args.split]
+    if not clips:
+        raise InputError(f"{args.manifest} has no clips whose split is {args.split}.")
+    model = _reader(args).model
+    with tqdm(clips, desc="levels", file=sys.stderr) as bar:
+        clips = [measured(clip, prosody.measure(audio.trim(audio.load(clip.path)))) for clip in bar]
+    report = evaluate.evaluate(model, clips)
+    _write(args.output, lambda file: file.write(json.dumps(report, indent=2).encode() + b"\n"))
+    return {"report": str(args.output), **report["about"]}
+
+
+def index(args: Namespace) -> dict[str, Any]:
+    """Make a gallery."""
+    from tqdm import tqdm
+
+    from raclap.index import Gallery, read_card
+    from raclap.intake import find_clips, take_in
+
+    output = args.output.absolute()
+    if output.exists() and not output.is_dir():
+        raise InputError(f"--output {args.output} is a file; give a folder for the gallery.")
+    clips, reader = find_clips(args.source), _reader(args)
+    work = output.with_name(f".{output.name}.indexing.jsonl")
+    taken = take_in(
+        reader,
+        clips,
+        work,
+        say=functools.partial(tqdm.write, file=sys.stderr),
+        watch=functools.partial(tqdm, desc="clips", file=sys.stderr),
+    )
+    if not taken.clips:
+        raise InputError(f"None of the {len(clips)} clips of {args.source} can be used.")
+    _refuse_loss(args.source.absolute(), output, taken.skipped)
+    try:  # a gallery that is made again keeps its name and note
+        before = read_card(output)
+        name, note = before.name, before.note
+    except InputError:
+        name, note = output.name, ""
+    Gallery.build(
+        taken.vectors,
+        taken.clips,
+        reader.model.fingerprint,
+        name=args.name or name,
+        note=args.note or note,
+    ).save(output)
+    work.unlink()
+    return {"gallery": str(output), "clips": len(taken.clips), "skipped": taken.skipped}
+
+
+def search(args: Namespace) -> dict[str, Any]:
+    """Find clips by description, or by a clip."""
+    from raclap.search import CHECKPOINT, Engine, check_text
+    from raclap.style import ATTRIBUTES
+
+    query = str(args.clip) if args.clip else check_text(args.text)
+    where = _pairs(args.where, "--where")
+    engine = Engine.open(args.checkpoint or CHECKPOINT, args.gallery)
+    find = engine.search_clip if args.clip else engine.search_text
+    return {
+        "query": query,
+        "hits": [
+            {
+                "rank": hit.rank,
+                "id": hit.clip.id,
+                "path": hit.path,
+                "score": hit.score,
+                **{name: getattr(hit.clip, name) for name in ATTRIBUTES},
+            }
+            for hit in find(query, args.top, where)
+        ],
+    }
+
+
+def describe(args: Namespace) -> dict[str, Any]:
+    """Tell how a clip is spoken."""
+    from raclap import audio
+
+    waveform = audio.load(args.clip)  # first, because it is quick to fail
+    read = asdict(_reader(args).read(waveform, str(args.clip), args.top))
+    descriptions = [
+        {"rank": rank, "text": text, "score": score}
+        for rank, (text, score) in enumerate(read.pop("descriptions"), start=1)
+    ]
+    return {**read, "descriptions": descriptions}
+
+
+def embed(args: Namespace) -> dict[str, Any]:
+    """Write the vectors of clips or texts."""
+    import numpy as np
+    from tqdm import tqdm
+
+    from raclap import audio
+    from raclap.reading import encode_clips, encode_texts
+
+    if args.clips:
+        ids = np.array([str(path) for path in args.clips])
+        model = _reader(args).model
+        with tqdm(args.clips, desc="clips", file=sys.stderr) as paths:
+            vectors = np.concatenate([encode_clips(model, [audio.load(path)]) for path in paths])
+    else:
+        texts = _lines(args.texts)
+        ids = np.arange(len(texts))
+        vectors = np.concatenate(list(encode_texts(_reader(args).model, texts)))
+    _write(args.output, lambda file: np.savez(file, ids=ids, vectors=vectors))
+    return {"output": str(args.output), "count": len(ids), "dim": vectors.shape[1]}
+
+
+def settings(preset: str, file: Path | None = None, single: Sequence[str] = ()) -> config.Config:
+    """Resolve a configuration: the preset, then a file, then single settings.
+
+    Args:
+        preset: name of a preset.
+        file: JSON object of what differs from it.
+        single: ``KEY=VALUE`` with a dotted key, as in ``ess.epochs=3``.
+
+    Raises:
+        InputError: an unknown key or an impossible value.
+    """
+    values = config.to_dict(config.preset(preset))
+    if file is not None:
+        try:
+            changes = json.loads(file.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise InputError(f"The settings {file} are not JSON: {error}.") from error
+        if not isinstance(changes, dict):
+            raise InputError(f"The settings {file} must be a JSON object.")
+        _merge(values, changes)
+    for key, value in _pairs(single, "--set").items():
+        try:
+            change = json.loads(value)
+        except ValueError:
+            change = value  # a word, such as an encoder's name
+        for name in reversed(key.split(".")):
+            change = {name: change}
+        _merge(values, change)
+    return config.from_dict(config.Config, values)
+
+
+def _merge(values: dict[str, Any], changes: dict[str, Any]) -> None:
+    for name, change in changes.items():
+        if isinstance(change, dict) and isinstance(values.get(name), dict):
+            _merge(values[name], change)
+        else:
+            values[name] = change
+
+
+def _pairs(words: Sequence[str], flag: str) -> dict[str, str]:
+    """Split each ``NAME=VALUE``; no name may come twice."""
+    pairs: dict[str, str] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not (name and equals and value):
+            raise InputError(f"{flag} {word!r} is not of the form NAME=VALUE.")
+        if name in pairs:
+            raise InputError(f"{flag} gives {name!r} twice; give it once.")
+        pairs[name] = value
+    return pairs
+
+
+def _reader(args: Namespace) -> Reader:
+    """Load the checkpoint, ready to read clips."""
+    from raclap.search import CHECKPOINT, open_reader
+
+    return open_reader(args.checkpoint or CHECKPOINT)
+
+
+def _refuse_loss(source: Path, output: Path, skipped: dict[str, str]) -> None:
+    """Refuse to save over the manifest that was read if clips that it lists would be lost."""
+    from raclap.corpus import read_manifest
+    from raclap.index import MANIFEST
+
+    manifest = output / MANIFEST
+    if source in (output, manifest) and manifest.is_file():
+        lost = skipped.keys() & {clip.id for clip in read_manifest(manifest)}
+        if lost:
+            raise InputError(
+                f"{len(lost)} clips of {manifest} cannot be used ({min(lost)!r} is one) and would "
+                "be lost from it; take them out of it, or give another --output."
+            )
+
+
+def _lines(file: Path) -> list[str]:
+    """Read one description a line."""
+    from raclap.search import check_text
+
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise InputError(f"{file} is not text in UTF-8; save it as such.") from error
+    if not lines:
+        raise InputError(f"{file} is empty; write one description a line.")
+    texts = []
+    for number, line in enumerate(lines):
+        try:
+            texts.append(check_text(line))
+        except InputError as error:
+            raise InputError(f"{file}, line {number} (the first is 0): {error}") from error
+    return texts
+
+
+def _write(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Write a file so that a kill leaves the old one or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    with part.open("wb") as file:
+        write(file)
+    part.replace(path)

@@ -1,0 +1,235 @@
+"""Settings as frozen dataclasses, presets that state them, and strict JSON both ways.
+
+``tiny`` is for tests, ``base`` is what ships, ``paper`` names the encoders of Sun et al. (2025).
+An unknown key or an impossible value is an error that names the nearest valid one.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from typing import Any, TypeVar, get_type_hints
+
+T = TypeVar("T")
+
+
+class InputError(ValueError):
+    """A user's mistake, told in one sentence: what is wrong, what was found, what to do."""
+
+
+def _require(ok: bool, owner: object, name: str, allowed: str) -> None:
+    if not ok:
+        value = getattr(owner, name)
+        raise InputError(f"{type(owner).__name__}.{name} is {value!r}; it must be {allowed}.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeechConfig:
+    """The speech tower.
+
+    Attributes:
+        encoder: hub name or folder of a Whisper, wav2vec 2.0, HuBERT or WavLM encoder.
+        frozen_layers: how many lower layers never train (their output can be cached); Whisper only.
+        hidden: width of the projection's hidden layer.
+        dropout: on the pooled vector and inside the projection, 0 to 1.
+        tail_seconds: silence appended before a Whisper encoder, which expects speech to end.
+        layers: -1 for learned weights over all layers; 0.. for that hidden state alone.
+        prosody: whether the measured prosody joins the pooled vector.
+    """
+
+    encoder: str = "openai/whisper-base"
+    frozen_layers: int = 3
+    hidden: int = 768
+    dropout: float = 0.2
+    tail_seconds: float = 0.5
+    layers: int = -1
+    prosody: bool = True
+
+    def __post_init__(self) -> None:
+        _require(self.frozen_layers >= 0, self, "frozen_layers", "0 or more")
+        _require(self.hidden > 0, self, "hidden", "positive")
+        _require(0 <= self.dropout < 1, self, "dropout", "from 0 to below 1")
+        _require(0 <= self.tail_seconds <= 5, self, "tail_seconds", "from 0 to 5")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextConfig:
+    """The text tower.
+
+    Attributes:
+        encoder: hub name or folder of a BERT or RoBERTa encoder.
+        frozen_layers: how many lower layers, and the embeddings, never train.
+        hidden: width of the projection's hidden layer.
+        dropout: inside the projection, 0 to 1.
+        max_tokens: longer descriptions are cut here.
+    """
+
+    encoder: str = "sentence-transformers/all-MiniLM-L6-v2"
+    frozen_layers: int = 3
+    hidden: int = 512
+    dropout: float = 0.1
+    max_tokens: int = 96
+
+    def __post_init__(self) -> None:
+        _require(self.frozen_layers >= 0, self, "frozen_layers", "0 or more")
+        _require(self.hidden > 0, self, "hidden", "positive")
+        _require(0 <= self.dropout < 1, self, "dropout", "from 0 to below 1")
+        _require(self.max_tokens >= 8, self, "max_tokens", "8 or more")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelConfig:
+    """Both towers and the space they share.
+
+    Attributes:
+        dim: D, width of the shared space.
+        temperature: where the learnable temperature starts (Radford et al. 2021 use 0.07).
+    """
+
+    speech: SpeechConfig = field(default_factory=SpeechConfig)
+    text: TextConfig = field(default_factory=TextConfig)
+    dim: int = 256
+    temperature: float = 0.07
+
+    def __post_init__(self) -> None:
+        _require(self.dim > 0, self, "dim", "positive")
+        _require(0.005 <= self.temperature <= 1, self, "temperature", "from 0.005 to 1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelationConfig:
+    """Stage two: soft relations beside the one-hot targets.
+
+    Attributes:
+        weight: share of the relation term in the loss, 0 to 1; the contrastive term has the rest.
+        temperature: of the teacher's similarities when they become targets.
+        wordings: how many wordings of a style the teacher averages over; 1 is plain
+            self-distillation.
+    """
+
+    weight: float = 0.5
+    temperature: float = 0.05
+    wordings: int = 6
+
+    def __post_init__(self) -> None:
+        _require(0 <= self.weight <= 1, self, "weight", "from 0 to 1")
+        _require(self.temperature > 0, self, "temperature", "positive")
+        _require(self.wordings >= 1, self, "wordings", "1 or more")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainConfig:
+    """One stage of training.
+
+    Attributes:
+        epochs: passes over the training clips.
+        batch: B, clips in a step.
+        head_rate: peak learning rate of pooling, prosody branch, projections and temperature.
+        speech_rate: peak learning rate of the speech encoder's unfrozen layers; 0 freezes them.
+        text_rate: likewise for the text encoder's.
+        weight_decay: of AdamW.
+        warmup: share of the steps in which the rates rise.
+        partial: share of the descriptions that mention only some of what is known.
+        same_corpus: share of the batches drawn from a single corpus, where telling corpora apart
+            cannot help.
+        copies: versions of each training clip to choose from: 1 is the clip as recorded, more
+            adds augmented ones.
+        seed: the one number that everything random follows from.
+    """
+
+    epochs: int = 12
+    batch: int = 128
+    head_rate: float = 1e-3
+    speech_rate: float = 5e-5
+    text_rate: float = 5e-5
+    weight_decay: float = 0.02
+    warmup: float = 0.05
+    partial: float = 0.5
+    same_corpus: float = 0.5
+    copies: int = 3
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch", "copies"):
+            _require(getattr(self, name) >= 1, self, name, "1 or more")
+        for name in ("head_rate", "speech_rate", "text_rate", "weight_decay"):
+            _require(getattr(self, name) >= 0, self, name, "0 or more")
+        for name in ("warmup", "partial", "same_corpus"):
+            _require(0 <= getattr(self, name) <= 1, self, name, "from 0 to 1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Everything that decides a trained model: its shape and both stages."""
+
+    model: ModelConfig = field(default_factory=ModelConfig)
+    relation: RelationConfig = field(default_factory=RelationConfig)
+    ess: TrainConfig = field(default_factory=TrainConfig)
+    ra: TrainConfig = field(default_factory=lambda: TrainConfig(epochs=8, speech_rate=0.0))
+
+
+def preset(name: str) -> Config:
+    """Return the settings called ``name``: ``tiny``, ``base`` or ``paper``."""
+    if name not in PRESETS:
+        raise InputError(f"There is no preset {name!r}; choose one of {', '.join(PRESETS)}.")
+    return PRESETS[name]
+
+
+PRESETS = {
+    "tiny": Config(
+        model=ModelConfig(
+            speech=SpeechConfig(encoder="tiny-whisper", frozen_layers=1, hidden=32, dropout=0.0),
+            text=TextConfig(encoder="tiny-bert", frozen_layers=0, hidden=32, dropout=0.0),
+            dim=16,
+        ),
+        ess=TrainConfig(
+            epochs=20, batch=8, copies=1, head_rate=5e-3, speech_rate=1e-3, text_rate=1e-3
+        ),
+        ra=TrainConfig(
+            epochs=2, batch=8, copies=1, head_rate=1e-3, speech_rate=0.0, text_rate=1e-3
+        ),
+    ),
+    "base": Config(),
+    "paper": Config(
+        model=ModelConfig(
+            speech=SpeechConfig(
+                encoder="microsoft/wavlm-base-plus", frozen_layers=0, prosody=False
+            ),
+            text=TextConfig(encoder="FacebookAI/roberta-base", frozen_layers=0),
+            dim=512,
+        ),
+        ess=TrainConfig(head_rate=1e-4, speech_rate=1e-5, text_rate=1e-5),
+    ),
+}
+
+
+def to_dict(config: object) -> dict[str, Any]:
+    """Return the plain, JSON-ready form of a configuration."""
+    return asdict(config)  # type: ignore[call-overload]
+
+
+def from_dict(kind: type[T], values: dict[str, Any]) -> T:
+    """Build a configuration from its plain form.
+
+    Raises:
+        InputError: an unknown key (the nearest valid one is named), a wrong type or value.
+    """
+    types = get_type_hints(kind)
+    names = [f.name for f in fields(kind)]  # type: ignore[arg-type]
+    built: dict[str, Any] = {}
+    for key, value in values.items():
+        if key not in names:
+            near = difflib.get_close_matches(key, names, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(names)}."
+            raise InputError(f"{kind.__name__} has no setting {key!r}; {hint}")
+        wanted = types[key]
+        if is_dataclass(wanted) and isinstance(value, dict):
+            value = from_dict(wanted, value)
+        elif wanted is float and type(value) is int:
+            value = float(value)
+        if type(value) is not wanted:
+            raise InputError(
+                f"{kind.__name__}.{key} is {value!r}; it must be of type {wanted.__name__}."
+            )
+        built[key] = value
+    return kind(**built)

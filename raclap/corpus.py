@@ -1,0 +1,331 @@
+"""A published corpus's own folder layout or description table becomes one manifest.
+
+In: a manifest, or the root folder of a corpus as its authors publish it. Out: `Clip` records whose
+labels are in the project's own words. Deliberately not here: decoding and measuring of audio,
+generated descriptions; the published forms themselves are in ``layouts`` and ``tables``.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import math
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+import soundfile
+
+from raclap import tables
+from raclap.config import InputError
+from raclap.layouts import LAYOUTS, Row, audio_files, scan
+from raclap.prosody import Prosody
+from raclap.style import ATTRIBUTES, VALUES, Style, canonical_emotion, levels
+
+NAMES = (*LAYOUTS, *tables.TABLES)
+SPLITS = ("train", "valid", "test")
+WORDLESS = frozenset({"emogator"})  # corpora of vocal bursts: no syllables, no phonation
+
+_LEVELS = {
+    **dict.fromkeys(("slow", "slowly", "quiet", "soft"), "low"),
+    **dict.fromkeys(("normal", "moderate", "measured"), "medium"),
+    **dict.fromkeys(("fast", "loud"), "high"),
+}
+_ALIASES = {
+    "gender": {"f": "female", "m": "male", "woman": "female", "man": "male"},
+    "intensity": {"neutral": "normal", "medium": "normal", "high": "strong"},
+    "pitch": _LEVELS,
+    "speed": _LEVELS,
+    "energy": _LEVELS,
+    "phonation": {"whisper": "whispered"},
+    "split": dict.fromkeys(("dev", "val", "validation"), "valid"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clip:
+    """One recording and everything known about it; an empty string means unknown."""
+
+    id: str
+    path: str
+    corpus: str = ""
+    split: str = ""
+    speaker: str = ""
+    gender: str = ""
+    age: str = ""
+    language: str = ""
+    emotion: str = ""
+    intensity: str = ""
+    pitch: str = ""
+    speed: str = ""
+    energy: str = ""
+    phonation: str = ""
+    text: str = ""
+    seconds: float = 0.0
+    descriptions: tuple[str, ...] = ()
+
+    @property
+    def style(self) -> Style:
+        """The attributes of this clip that a description may mention."""
+        return Style(**{name: getattr(self, name) for name in ATTRIBUTES})
+
+
+_TEXTS = tuple(f.name for f in fields(Clip) if f.name not in ("seconds", "descriptions"))
+
+
+def measured(clip: Clip, figures: Prosody) -> Clip:
+    """Return ``clip`` with the levels filled in that were measured in its audio."""
+    found = levels(figures, clip.gender)
+    if clip.corpus in WORDLESS:
+        found = {"energy": found["energy"]}
+    return replace(clip, **found)
+
+
+def read_manifest(path: str | Path) -> list[Clip]:
+    """Read a manifest; labels are put into the project's words, paths are made absolute.
+
+    Args:
+        path: CSV file in UTF-8 with at least the columns `id` and `path`. Relative paths are taken
+            from the manifest's own folder; unknown columns are ignored; every `description*`
+            column adds a description.
+
+    Returns:
+        One clip a row, in the order of the file.
+
+    Raises:
+        InputError: Missing or unreadable file, missing column, no rows, or a row that cannot be
+            meant; the message names line and column.
+    """
+    path = Path(path).absolute()
+    clips: list[Clip] = []
+    line_of: dict[str, int] = {}
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, restkey="", restval=None)
+            header = reader.fieldnames or []
+            for column in ("id", "path"):
+                if column not in header:
+                    raise InputError(
+                        f"{path}, line 1: no column '{column}'; found "
+                        f"{', '.join(header) or 'nothing'}; a manifest is a comma-separated file "
+                        "with at least the columns id and path."
+                    )
+            for row in reader:
+                where = f"{path}, line {reader.line_num}"
+                if "" in row or None in row.values():
+                    raise InputError(f"{where}: not as many fields as the header's {len(header)}.")
+                clip = _clip(row, path.parent, where)
+                if clip.id in line_of:
+                    raise InputError(
+                        f"{where}, column id: '{clip.id}' is already on line {line_of[clip.id]}; "
+                        "give every clip its own id."
+                    )
+                line_of[clip.id] = reader.line_num
+                clips.append(clip)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"The manifest {path} cannot be read as CSV in UTF-8: {error}.") from error
+    if not clips:
+        raise InputError(f"The manifest {path} has a header but no clips; add one row a clip.")
+    return clips
+
+
+def write_manifest(
+    clips: Iterable[Clip], path: str | Path, relative_to: str | Path | None = None
+) -> None:
+    """Write clips so that `read_manifest` gives the same clips again.
+
+    Args:
+        clips: The clips, in the order to write.
+        path: CSV file to write; its folder is made if need be.
+        relative_to: Folder that paths are written relative to, by default the manifest's own.
+            Files outside it keep their absolute path.
+    """
+    clips, path = list(clips), Path(path).absolute()
+    base = Path(relative_to).absolute() if relative_to is not None else path.parent
+    most = max((len(clip.descriptions) for clip in clips), default=0)
+    described = [f"description_{number}" for number in range(1, most + 1)]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow([*_TEXTS, "seconds", *described])
+        for clip in clips:
+            row = {name: getattr(clip, name) for name in _TEXTS}
+            location = Path(clip.path).absolute()
+            inside = location.is_relative_to(base)
+            row["path"] = (location.relative_to(base) if inside else location).as_posix()
+            blanks = [""] * (most - len(clip.descriptions))
+            writer.writerow([*row.values(), f"{clip.seconds:.3f}", *clip.descriptions, *blanks])
+
+
+def build(
+    name: str,
+    root: str | Path,
+    *,
+    table: str | Path | None = None,
+    columns: Mapping[str, str] | None = None,
+) -> list[Clip]:
+    """Read a published corpus from its own folders, or from a table of descriptions.
+
+    Args:
+        name: One of `NAMES`.
+        root: Folder of the corpus, or of the audio that the table speaks of.
+        table: For a corpus of descriptions: the file that holds them.
+        columns: For a corpus of descriptions: our name of a column to the table's.
+
+    Returns:
+        The clips, with a split in which no speaker is on two sides. A published split is kept if
+        it is such a one; a clip of an unknown speaker is split by itself.
+
+    Raises:
+        InputError: The name, the folder, the table or the columns do not fit.
+    """
+    root = Path(root).absolute()
+    if name not in NAMES:
+        raise InputError(f"There is no corpus '{name}'; choose of {', '.join(NAMES)}.")
+    if name in LAYOUTS:
+        if table or columns:
+            raise InputError(
+                f"{name} is read from its file names; leave out the table and columns."
+            )
+        rows = scan(name, root)
+    else:
+        if table is None:
+            raise InputError(f"{name} is a table of descriptions; name its file with --table.")
+        rows = tables.read(name, root, Path(table), columns)
+    clips = [_from_row(name, row) for row in rows]
+    for attribute in columns or ():
+        labels = dict.fromkeys(label for row in rows if (label := row.labels.get(attribute)))
+        if attribute in ATTRIBUTES and labels and not any(getattr(c, attribute) for c in clips):
+            raise InputError(
+                f"{table}, column {columns[attribute]}: none of its values is a known {attribute}; "
+                f"found {', '.join([*labels][:3])}. Map {attribute} to another column."
+            )
+    return _with_splits(clips)
+
+
+def folder(root: str | Path) -> list[Clip]:
+    """Take every audio file under a folder, with nothing known but its length.
+
+    Args:
+        root: The folder; wav, flac, mp3, ogg and opus files at any depth count.
+
+    Returns:
+        The clips, sorted by path. An id is the path under `root` without suffix, or with it where
+        two files differ in nothing else.
+
+    Raises:
+        InputError: `root` is not a folder or holds no audio.
+    """
+    root = Path(root).absolute()
+    paths = audio_files(root)
+    if not paths:
+        raise InputError(f"{root} holds no audio; put wav, flac, mp3, ogg or opus files there.")
+    alike = Counter(path.with_suffix("") for path in paths)
+    clips = []
+    for path in paths:
+        named = path if alike[path.with_suffix("")] > 1 else path.with_suffix("")
+        id_ = named.relative_to(root).as_posix()
+        clips.append(Clip(id=id_, path=str(path), seconds=_length(path)))
+    return clips
+
+
+def _from_row(corpus: str, row: Row) -> Clip:
+    """Put what a corpus tells of a clip into the project's words; what has none stays unknown."""
+    texts = {name: row.labels.get(name, "") for name in _TEXTS}
+    for name in ("split", *ATTRIBUTES):
+        words = (texts[name], *re.split(r"[\W_]+", texts[name]))
+        texts[name] = next((word for label in words if (word := _canonical(name, label))), "")
+    if texts["speaker"]:
+        texts["speaker"] = f"{corpus}/{texts['speaker']}"
+    texts |= {"id": f"{corpus}/{row.id}", "path": str(row.path), "corpus": corpus}
+    told = _seconds(row.labels.get("seconds", ""), f"{corpus}, clip {row.id}")
+    return Clip(**texts, seconds=round(told, 3) or _length(row.path), descriptions=row.descriptions)
+
+
+def _with_splits(clips: list[Clip]) -> list[Clip]:
+    """Keep a split that no speaker crosses, else make one."""
+    sides = defaultdict(set)
+    for clip in clips:
+        sides[clip.speaker or clip.id].add(clip.split)
+    if all(len(side) == 1 and "" not in side for side in sides.values()):
+        return clips
+    split_of = _split_speakers({clip.speaker or clip.id: clip.gender for clip in clips})
+    return [replace(clip, split=split_of[clip.speaker or clip.id]) for clip in clips]
+
+
+def _split_speakers(gender_of: Mapping[str, str]) -> dict[str, str]:
+    """Share speakers out, about 70 to train, 10 to valid, 20 to test; the same for ever.
+
+    Each gender with two speakers or more has one in test. Two speakers are train and test; more
+    have a valid one too where that leaves two to train.
+    """
+    ordered = sorted(gender_of, key=lambda speaker: hashlib.sha256(speaker.encode()).digest())
+    split = dict.fromkeys(ordered, "train")
+    for gender in set(gender_of.values()):
+        group = [speaker for speaker in ordered if gender_of[speaker] == gender]
+        tested = max(round(0.2 * len(group)), int(len(group) > 1))
+        validated = tested + round(0.1 * len(group))
+        split |= dict.fromkeys(group[:tested], "test")
+        split |= dict.fromkeys(group[tested:validated], "valid")
+    for side, enough in (("test", 2), ("valid", 3)):
+        left = [speaker for speaker in ordered if split[speaker] == "train"]
+        if side not in split.values() and len(left) >= enough:
+            split[left[0]] = side
+    return split
+
+
+def _length(path: Path) -> float:
+    """The length of a file in seconds by its header; 0 where that cannot be read."""
+    try:
+        return round(soundfile.info(path).duration, 3)
+    except soundfile.LibsndfileError:
+        return 0.0
+
+
+def _clip(row: Mapping[str, str], folder: Path, where: str) -> Clip:
+    """Check and canonicalise one row of a manifest; `where` begins every complaint."""
+    texts = {name: row.get(name, "").strip() for name in _TEXTS}
+    for name in ("id", "path"):
+        if not texts[name]:
+            raise InputError(f"{where}, column {name}: empty; every clip needs one.")
+    location = folder / texts["path"]
+    if not location.is_file():
+        raise InputError(f"{where}, column path: there is no file {location}.")
+    for name in ("split", *ATTRIBUTES):
+        label = texts[name]
+        texts[name] = _canonical(name, label)
+        if label and not texts[name]:
+            raise InputError(
+                f"{where}, column {name}: '{label}' is not one of {', '.join(_allowed(name))}; "
+                "use one of these or leave it empty for unknown."
+            )
+    descriptions = (row[name].strip() for name in row if name.startswith("description"))
+    return Clip(
+        **{**texts, "path": str(location)},
+        seconds=_seconds(row.get("seconds", ""), where),
+        descriptions=tuple(text for text in descriptions if text),
+    )
+
+
+def _allowed(name: str) -> tuple[str, ...]:
+    return SPLITS if name == "split" else VALUES[name]
+
+
+def _canonical(name: str, label: str) -> str:
+    """The project's word for a label of an attribute (or the split) `name`, or nothing."""
+    word = label.lower()
+    word = canonical_emotion(word) if name == "emotion" else _ALIASES.get(name, {}).get(word, word)
+    return word if word in _allowed(name) else ""
+
+
+def _seconds(value: str, where: str) -> float:
+    """The length in seconds; empty means not known yet, which is 0."""
+    try:
+        seconds = float(value.strip() or 0)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        raise InputError(f"{where}, column seconds: '{value}' is not a length in seconds.")
+    return seconds

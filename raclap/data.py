@@ -1,0 +1,294 @@
+"""Manifest to cached features to typed :class:`Batch`; everything random follows from one seed.
+
+The lower part of the speech tower never trains, so its output is computed once per clip and kept
+on disk, for the clip as recorded and for a few augmented copies of it. An augmented copy's levels
+are measured again, so that what is said of it stays true.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+from torchaudio.functional import add_noise, fftconvolve, resample
+from tqdm import tqdm
+
+from raclap import audio, prosody
+from raclap.config import InputError, TrainConfig
+from raclap.corpus import Clip, measured
+from raclap.style import Style
+from raclap.towers import Frames, SpeechTower
+from raclap.wording import Description, describe, partial
+
+SHARD = 256  # clips in one file of the cache
+VERSION = 1  # raise when what the cache holds changes its meaning
+
+
+def augment(waveform: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Make another clip of the same style: another speaker's size, another room, another gain.
+
+    Speed perturbation (Ko et al. 2015) moves pitch, formants and tempo together by up to 12%.
+
+    Args:
+        waveform: (S,) float32 at 16 kHz.
+        rng: what everything random is drawn from.
+
+    Returns:
+        The clip as a microphone would have it, and the same before room and noise were added:
+        (S',) float32 each. Levels are to be measured on the second.
+    """
+    factor = rng.uniform(0.88, 1.12)
+    clean = resample(torch.from_numpy(waveform.copy()), round(16_000 * factor / 100) * 100, 16_000)
+    heard = clean
+    if rng.random() < 0.5:
+        seconds = rng.uniform(0.1, 0.4)  # reverberation time
+        length = int(seconds * audio.RATE_HZ)
+        decay = torch.from_numpy(np.exp(-6.9 * np.arange(length) / length).astype(np.float32))
+        room = decay * torch.from_numpy(rng.standard_normal(length).astype(np.float32))
+        room *= rng.uniform(0.1, 0.5) / room.norm()
+        room[0] = 1.0
+        heard = fftconvolve(heard, room)[: len(clean)]
+    if rng.random() < 0.5:
+        noise = torch.from_numpy(rng.standard_normal(len(heard)).astype(np.float32))
+        smooth = torch.nn.functional.avg_pool1d(noise[None], 5, 1, 2)[0]  # less hiss, more hum
+        heard = add_noise(heard, smooth, torch.tensor(rng.uniform(15, 40)))
+    heard = heard * 10 ** (rng.uniform(-8, 8) / 20)
+    return heard.clamp(-1, 1).numpy(), clean.numpy()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Shard:
+    """A file of the cache: one copy of up to ``SHARD`` clips of one corpus."""
+
+    path: Path
+    copy: int
+    rows: list[int]
+
+
+class _ShardMaker(Dataset):
+    """Computes one shard of the cache per item and writes it; an existing one is left alone."""
+
+    def __init__(self, tower: SpeechTower, clips: Sequence[Clip], shards: list[_Shard]) -> None:
+        self.tower, self.clips, self.shards = tower, clips, shards
+
+    def __len__(self) -> int:
+        return len(self.shards)
+
+    def __getitem__(self, item: int) -> list[str]:
+        """Return the complaints about clips that could not be read."""
+        shard, complaints = self.shards[item], []
+        if shard.path.is_file():
+            return complaints
+        places, frames, clean = [], [], []
+        for place, row in enumerate(shard.rows):
+            clip = self.clips[row]
+            try:
+                waveform = dry = audio.trim(audio.load(clip.path))
+            except InputError as error:
+                complaints.append(str(error))
+                continue
+            if shard.copy:
+                seed = int.from_bytes(hashlib.sha256(f"{clip.id}/{shard.copy}".encode()).digest())
+                waveform, dry = augment(waveform, np.random.default_rng(seed))
+            places.append(place)
+            with torch.autocast("cpu", torch.bfloat16):  # what is kept has half precision anyway
+                frames.append(self.tower.lower(audio.windows(waveform)[0]))
+            known = self.tower.config.prosody and dry is waveform
+            truth = frames[-1].prosody[0].numpy() if known else prosody.measure(dry).vector()
+            clean.append(truth)
+        if not places:  # nothing to keep, and the next run shall complain again
+            return complaints
+        tensors = {
+            "places": torch.tensor(places),
+            "hidden": torch.cat([f.hidden[0] for f in frames]).half(),
+            "attended": torch.cat([f.attended for f in frames]),
+            "valid": torch.cat([f.valid for f in frames]),
+            "lower": torch.cat([f.lower for f in frames]).half(),
+            "prosody": torch.cat([f.prosody for f in frames]),
+            "clean": torch.from_numpy(np.stack(clean)),
+        }
+        part = shard.path.with_suffix(".part")
+        save_file(tensors, part)
+        part.rename(shard.path)
+        return complaints
+
+
+class Features:
+    """Cached frames and true styles of a manifest's clips, computed on first use.
+
+    Args:
+        tower: its lower part makes the frames.
+        clips: rows of the manifest.
+        cache: folder for all caches; a corpus under given lower weights has its own inside.
+        copies: 1 for the clips as recorded, more for augmented copies beside them.
+        workers: processes that compute.
+
+    Attributes:
+        clips: (copy, row) -> the clip with its measured levels.
+        rows: the clips that could be read.
+    """
+
+    def __init__(
+        self,
+        tower: SpeechTower,
+        clips: Sequence[Clip],
+        cache: str | Path,
+        *,
+        copies: int = 1,
+        workers: int = 2,
+    ) -> None:
+        shards = list(_shards(tower, clips, Path(cache), copies))
+        maker = _ShardMaker(tower, clips, shards)
+        loader = DataLoader(maker, batch_size=None, num_workers=workers)
+        for complaints in tqdm(loader, "clips to frames", unit="shard", leave=False):
+            for complaint in complaints:
+                tqdm.write(f"left out: {complaint}", file=sys.stderr)
+        self.clips: dict[tuple[int, int], Clip] = {}
+        self._where: dict[tuple[int, int], tuple[dict[str, Tensor], int, int]] = {}
+        self._settled: dict[tuple[int, int], Tensor] = {}
+        for shard in shards:
+            self._open(shard, clips)
+        self.rows = sorted(row for copy, row in self._where if copy == 0)
+
+    def _open(self, shard: _Shard, clips: Sequence[Clip]) -> None:
+        if not shard.path.is_file():  # none of its clips could be read
+            return
+        with safe_open(shard.path, "pt") as file:  # memory-mapped: frames are read when asked for
+            held = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        ends = held["attended"].cumsum(0).tolist()
+        for index, (place, end) in enumerate(zip(held["places"].tolist(), ends, strict=True)):
+            row = shard.rows[place]
+            figures = prosody.Prosody(
+                **dict(zip(prosody.NAMES, held["clean"][index].tolist(), strict=True))
+            )
+            self.clips[shard.copy, row] = measured(clips[row], figures)
+            self._where[shard.copy, row] = (held, index, end)
+
+    def frames(self, row: int, copy: int = 0) -> Frames:
+        """Return the frames of one clip, a batch of one."""
+        held, place, end = self._where[copy, row]
+        if (copy, row) in self._settled:
+            return Frames.settled(self._settled[copy, row].float(), held["prosody"][place][None])
+        here = slice(place, place + 1)
+        return Frames(
+            hidden=held["hidden"][None, end - int(held["attended"][place]) : end].float(),
+            attended=held["attended"][here],
+            valid=held["valid"][here],
+            lower=held["lower"][here].float(),
+            prosody=held["prosody"][here],
+        )
+
+    @torch.no_grad()
+    def settle(self, tower: SpeechTower, at_once: int = 64) -> None:
+        """Run the upper layers once, for a stage in which they do not train."""
+        keys = sorted(self._where, key=lambda key: self.length(key[1]))
+        for start in tqdm(range(0, len(keys), at_once), "frames to statistics", leave=False):
+            chosen = keys[start : start + at_once]
+            frames = Frames.collate([self.frames(row, copy) for copy, row in chosen])
+            with torch.autocast("cpu", torch.bfloat16):
+                pooled = tower.pooled(frames).half()
+            self._settled.update(zip(chosen, pooled.split(1), strict=True))
+
+    def length(self, row: int) -> int:
+        """Frames of a clip, to bucket by."""
+        held, place, _ = self._where[0, row]
+        return int(held["attended"][place])
+
+
+def _shards(
+    tower: SpeechTower, clips: Sequence[Clip], cache: Path, copies: int
+) -> Iterator[_Shard]:
+    """Lay out the cache. A folder is named after all that its content depends on."""
+    lower = hashlib.sha256()
+    config = tower.config
+    lower.update(json.dumps([VERSION, config.frozen_layers, config.tail_seconds]).encode())
+    for module in tower.backbone.frozen:
+        for tensor in module.state_dict().values():
+            lower.update(tensor.float().numpy().tobytes())
+    corpora: dict[tuple[str, str], list[int]] = {}
+    for row, clip in enumerate(clips):
+        corpora.setdefault((clip.corpus, clip.split), []).append(row)
+    for (corpus, split), rows in corpora.items():
+        digest = lower.copy()
+        for row in rows:
+            digest.update(f"{clips[row].id}\0{clips[row].path}\0".encode())
+        folder = cache / f"{corpus}-{split}-{digest.hexdigest()[:16]}"
+        folder.mkdir(parents=True, exist_ok=True)
+        for copy in range(copies):
+            for start in range(0, len(rows), SHARD):
+                path = folder / f"{copy}-{start:06d}.safetensors"
+                yield _Shard(path=path, copy=copy, rows=rows[start : start + SHARD])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """B clips, each with one description of it.
+
+    Attributes:
+        frames: of the clips.
+        styles: of the clips, everything that is known.
+        descriptions: one a clip, true of it, possibly of a part of its style only.
+    """
+
+    frames: Frames
+    styles: list[Style]
+    descriptions: list[Description]
+
+
+def batches(
+    features: Features, rows: Sequence[int], config: TrainConfig, *, epoch: int, start: int = 0
+) -> Iterator[Batch]:
+    """Yield one epoch of batches: shuffled, length-bucketed, the same for the same seed and epoch.
+
+    Args:
+        features: where frames come from.
+        rows: the clips of this epoch.
+        config: batch size, shares and seed.
+        epoch: decides the shuffle with the seed.
+        start: batches of the epoch to skip, for going on where a run stopped.
+    """
+    groups = grouped(features, rows, config, random.Random(f"{config.seed}/{epoch}"))
+    for step in range(start, len(groups)):
+        rng = random.Random(f"{config.seed}/{epoch}/{step}")
+        keys = [(rng.randrange(config.copies), row) for row in groups[step]]
+        styles = [features.clips[key].style for key in keys]
+        yield Batch(
+            frames=Frames.collate([features.frames(row, copy) for copy, row in keys]),
+            styles=styles,
+            descriptions=[_draw(known, config.partial, rng) for known in styles],
+        )
+
+
+def grouped(
+    features: Features, rows: Sequence[int], config: TrainConfig, rng: random.Random
+) -> list[list[int]]:
+    """Cut the rows into batches, some of a single corpus, each of clips of about one length."""
+    pools: dict[str, list[int]] = {}
+    for row in rng.sample(list(rows), len(rows)):
+        alone = rng.random() < config.same_corpus
+        pools.setdefault(features.clips[0, row].corpus if alone else "", []).append(row)
+    groups = []
+    for pool in pools.values():
+        for start in range(0, len(pool), 4 * config.batch):
+            chunk = sorted(pool[start : start + 4 * config.batch], key=features.length)
+            groups += [chunk[i : i + config.batch] for i in range(0, len(chunk), config.batch)]
+    groups = [group for group in groups if len(group) > 1]  # one clip has nothing to contrast with
+    rng.shuffle(groups)
+    return groups
+
+
+def _draw(known: Style, share: float, rng: random.Random) -> Description:
+    if rng.random() < share:
+        return partial(known, rng, count=rng.randint(1, max(1, min(3, len(known.known)))))
+    return describe(known, rng)

@@ -1,0 +1,291 @@
+"""Matrices, curves and figures of merit as matplotlib figures.
+
+In: arrays and records. Out: :class:`matplotlib.figure.Figure`, made without pyplot, so that threads
+of a server share no state. Colours are safe for colour-blind readers and survive grey print.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.cm import ScalarMappable
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#5F6368"  # Okabe and Ito's
+INK = "#202124"
+_WIDTH = 40  # characters of a description on one line
+_NUMBERED = 14  # a matrix of more rows or columns shows no numbers
+
+
+def similarity_heatmap(
+    matrix: np.ndarray, clip_labels: Sequence[str], text_labels: Sequence[str]
+) -> Figure:
+    """Draw how much each clip sounds like each description.
+
+    Clips stand side by side and descriptions below each other, because sentences need the room.
+
+    Args:
+        matrix: (N, M) cosine similarities of clips and descriptions, -1 to 1.
+        clip_labels: N short names.
+        text_labels: M descriptions; long ones are wrapped.
+    """
+    limit = max(float(np.abs(matrix).max()), 1e-6)  # centred: white is "nothing in common"
+    return _heatmap(
+        matrix,
+        clip_labels,
+        text_labels,
+        colours={"cmap": "RdBu_r", "vmin": -limit, "vmax": limit},
+        number="{:z.2f}",
+        meaning="cosine similarity",
+        title="How alike clips and descriptions sound",
+    )
+
+
+def relation_heatmap(
+    matrix: np.ndarray, clip_labels: Sequence[str], text_labels: Sequence[str]
+) -> Figure:
+    """Draw how the teacher shares each clip out among the descriptions.
+
+    Args:
+        matrix: (N, M) probabilities; each clip's row sums to 1 and is a column of the picture.
+        clip_labels: N short names.
+        text_labels: M descriptions; long ones are wrapped.
+    """
+    return _heatmap(
+        matrix,
+        clip_labels,
+        text_labels,
+        colours={"cmap": "Blues", "vmin": 0.0, "vmax": max(float(matrix.max()), 1e-6)},
+        number="{:.0%}",
+        meaning="share of the clip",
+        title="How the teacher relates them\nEach clip's column adds up to 100%",
+    )
+
+
+def _heatmap(
+    matrix: np.ndarray,
+    clip_labels: Sequence[str],
+    text_labels: Sequence[str],
+    *,
+    colours: Mapping[str, str | float],
+    number: str,
+    meaning: str,
+    title: str,
+) -> Figure:
+    clips, texts = matrix.shape
+    sentences = [_wrap(label, _WIDTH, lines=3) for label in text_labels]
+    names = [_wrap(label, 22, lines=3) for label in clip_labels]
+    height = sum(0.16 + 0.19 * max(1.7, sentence.count("\n") + 1) for sentence in sentences)
+    cell = max(0.78, 1.8 / clips)
+    figure = _canvas(width=4.6 + cell * clips, height=max(height, 1.2) + 1.9)
+    axes = figure.add_subplot()
+    image = axes.imshow(matrix.T, aspect="auto", **colours)
+    _tick(axes.xaxis, names, room=cell)
+    _tick(axes.yaxis, sentences)
+    _tile(axes)
+    if max(clips, texts) <= _NUMBERED:
+        _number(axes, image, matrix.T, number)
+    _key(axes, image, meaning, percent="%" in number)
+    _title(figure, title)
+    return figure
+
+
+def confusion(truth: np.ndarray, guess: np.ndarray) -> Figure:
+    """Draw what the clips of each class are taken for; rows sum to 100%.
+
+    Args:
+        truth: (N,) str, the class of each clip.
+        guess: (N,) str, what it was taken for.
+    """
+    values = np.unique(np.concatenate([truth, guess]))
+    counts = np.array(
+        [[np.sum((truth == a) & (guess == b)) for b in values] for a in values], dtype=float
+    )
+    rates = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    present = counts.sum(axis=1) > 0
+    cell = max(0.34 if len(values) > _NUMBERED else 0.7, 1.8 / len(values))
+    side = cell * len(values)
+    figure = _canvas(width=side + 2.8, height=side + 1.6)
+    axes = figure.add_subplot()
+    image = axes.imshow(rates, aspect="auto", cmap="Blues", vmin=0, vmax=1)
+    names = [value.replace("_", " ") for value in values]
+    _tick(axes.xaxis, names, room=cell)
+    _tick(axes.yaxis, names)
+    _tile(axes)
+    if len(values) <= _NUMBERED:
+        _number(axes, image, rates, "{:.0%}")
+    axes.set_xlabel("taken for")
+    axes.set_ylabel("meant as")
+    recall = float(np.diag(rates)[present].mean())
+    _key(axes, image, "share of the clips meant so", percent=True)
+    _title(figure, f"Average recall {recall:.0%} of {len(truth):,} clips")
+    return figure
+
+
+def training_curve(
+    rows: Sequence[Mapping[str, float]],
+    *,
+    losses: Mapping[str, str],
+    scores: Mapping[str, str],
+) -> Figure:
+    """Draw a run: losses above, validation figures below, over the steps.
+
+    Args:
+        rows: lines of ``history.jsonl``; each has ``step`` and whichever figures were taken then.
+        losses: by key of the rows, the name to show.
+        scores: the same for figures in fractions of one; the best of each is marked.
+    """
+    figure = _canvas(width=7.2, height=5.4)
+    above, below = figure.subplots(2, 1, sharex=True)
+    for axes, shown in ((above, losses), (below, scores)):
+        for (key, name), colour in zip(shown.items(), _cycle(len(shown)), strict=True):
+            points = np.array([(row["step"], row[key]) for row in rows if key in row], dtype=float)
+            if not len(points):
+                continue
+            step, value = points.T
+            dense = len(step) > 60
+            axes.plot(step, value, color=colour, alpha=0.3 if dense else 1, lw=1 if dense else 1.8)
+            if dense:
+                axes.plot(step, _smooth(value), color=colour, lw=1.8)
+            axes.plot([], [], color=colour, lw=1.8, label=name)
+            if axes is below:
+                best = int(np.nanargmax(value))
+                axes.plot(step[best], value[best], "o", color=colour, ms=6)
+                axes.annotate(
+                    f"{value[best]:.1%}",
+                    (step[best], value[best]),
+                    xytext=(0, 7),
+                    textcoords="offset points",
+                    ha="center",
+                    color=colour,
+                )
+        _grid(axes)
+        axes.margins(x=0.02, y=0.16)
+        if axes.lines:
+            axes.legend(frameon=False, ncols=3, loc="best")
+    above.set_ylabel("loss")
+    below.set_ylabel("validation")
+    below.set_xlabel("training step")
+    below.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    return figure
+
+
+def paired_bars(
+    paired: Mapping[str, Mapping], ceiling: Mapping[str, Mapping], metric: str = "map10"
+) -> Figure:
+    """Draw paired retrieval by corpus, both directions, under the ceiling of perfect knowledge.
+
+    Args:
+        paired: section of a report: corpus to direction to metric to mean, low and high.
+        ceiling: the section of that name.
+        metric: ``r1``, ``r5``, ``r10`` or ``map10``.
+    """
+    names = {"text_to_speech": "description to clip", "speech_to_text": "clip to description"}
+    figure = _canvas(width=max(2.4 + 1.35 * len(paired), 4.8), height=4.2)
+    axes = figure.add_subplot()
+    places, width = np.arange(len(paired)), 0.36
+    beside = {name: places + side * 0.38 for name, side in zip(names, (-0.5, 0.5), strict=True)}
+    for (direction, name), colour in zip(names.items(), (BLUE, ORANGE), strict=True):
+        for corpus, x in zip(paired, beside[direction], strict=True):
+            found = paired[corpus][direction][metric]
+            axes.bar(x, found["mean"], width, color=colour, label=name, zorder=3)
+            name = None  # the legend needs it once
+            axes.plot([x, x], [found["low"], found["high"]], color=INK, lw=1.4, zorder=4)
+            number, above = f"{100 * found['mean']:.0f}", (x, max(found["mean"], found["high"]))
+            axes.annotate(number, above, (0, 3), textcoords="offset points", ha="center", zorder=5)
+    best = [ceiling[corpus][name][metric]["mean"] for name in names for corpus in paired]
+    grey = {"color": "#E8EAED", "label": "perfect knowledge of the style", "zorder": 2}
+    axes.bar(np.concatenate(list(beside.values())), best, width, **grey)
+    axes.set_xticks(places, list(paired))
+    axes.set_ylim(0, 1)
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    label = "mAP@10" if metric == "map10" else f"R@{metric[1:]}"
+    axes.set_ylabel(f"{label} with its 95% interval")
+    _grid(axes)
+    figure.legend(loc="outside upper left", ncols=3 if len(paired) > 3 else 2, frameon=False)
+    return figure
+
+
+def _canvas(*, width: float, height: float) -> Figure:
+    return Figure(figsize=(width, height), dpi=150, layout="constrained", facecolor="white")
+
+
+def _cycle(count: int) -> list[str]:
+    return [(BLUE, ORANGE, GREEN, "#CC79A7", "#E69F00", "#56B4E9")[n % 6] for n in range(count)]
+
+
+def _smooth(values: np.ndarray) -> np.ndarray:
+    """Centred mean over a twentieth of the run."""
+    window = np.ones(max(len(values) // 20, 1))
+    total, count = (np.convolve(each, window, "same") for each in (values, np.ones_like(values)))
+    return total / count
+
+
+def _wrap(label: str, width: int, *, lines: int) -> str:
+    rows = textwrap.wrap(
+        " ".join(label.split()), width, max_lines=lines, placeholder=" …", break_on_hyphens=False
+    )
+    return "\n".join(rows) or " "
+
+
+def _title(figure: Figure, title: str) -> None:
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11, color=INK)
+
+
+def _key(axes: Axes, image: ScalarMappable, meaning: str, *, percent: bool) -> None:
+    """Put a colour bar as tall as the matrix beside it."""
+    inches = axes.figure.get_figheight()
+    bar = axes.figure.colorbar(image, ax=axes, pad=0.02, fraction=0.05, aspect=7 * inches)
+    bar.set_label(meaning, color=INK)
+    bar.ax.tick_params(length=0, colors=GREY, labelsize=9)
+    bar.outline.set_visible(False)
+    if percent:
+        bar.ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+
+
+def _tick(axis: Axis, labels: Sequence[str], room: float = np.inf) -> None:
+    """Name the cells of an axis, aslant where a name is wider than ``room`` inches."""
+    # A description may contain a dollar sign, which is not mathematics here.
+    axis.set_ticks(range(len(labels)), labels, parse_math=False, color=INK, fontsize=9)
+    widest = max(len(line) for label in labels for line in label.split("\n"))
+    if widest * 0.075 > room:
+        for label in axis.get_ticklabels():
+            label.set(rotation=38, ha="right", rotation_mode="anchor")
+
+
+def _tile(axes: Axes) -> None:
+    """Set the cells of a matrix apart by white lines, and drop frame and tick marks."""
+    rows, columns = axes.images[0].get_array().shape
+    axes.set_xticks(np.arange(columns + 1) - 0.5, minor=True)
+    axes.set_yticks(np.arange(rows + 1) - 0.5, minor=True)
+    axes.grid(which="minor", color="white", linewidth=1.5)
+    axes.tick_params(which="both", length=0)
+    axes.spines[:].set_visible(False)
+
+
+def _grid(axes: Axes) -> None:
+    axes.grid(axis="y", color="#DADCE0", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.tick_params(length=0, colors=GREY)
+
+
+def _number(axes: Axes, image: ScalarMappable, matrix: np.ndarray, form: str) -> None:
+    """Write each value into its cell, dark on light colours and light on dark ones."""
+    for (row, column), value in np.ndenumerate(matrix):
+        red, green, blue, _ = image.to_rgba(value)
+        light = 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.5
+        axes.text(
+            column,
+            row,
+            form.format(value).replace("-", "−"),
+            ha="center",
+            va="center",
+            fontsize=8.5,
+            color=INK if light else "white",
+        )

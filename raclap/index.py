@@ -1,0 +1,307 @@
+"""Unit vectors and clip records become a gallery that knows which model made it.
+
+In: vectors, `Clip` records and a model's fingerprint. Out: a folder that survives a kill, and
+exact cosine search with facet filters inside FAISS. Deliberately not here: torch, models, audio.
+
+    GALLERY/manifest.csv   the clips, one row a vector
+    GALLERY/vectors.npy    (N, D) float32, unit length
+    GALLERY/index.faiss    the same vectors as FAISS searches them
+    GALLERY/gallery.json   fingerprint, counts, and the digests of the other three
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import faiss
+import numpy as np
+
+from raclap import config
+from raclap.config import InputError
+from raclap.corpus import Clip, read_manifest, write_manifest
+from raclap.style import ATTRIBUTES
+
+FACETS = (*ATTRIBUTES, "language", "speaker", "corpus")
+
+MANIFEST, VECTORS, INDEX, CARD = "manifest.csv", "vectors.npy", "index.faiss", "gallery.json"
+_VERSION = 1
+_READY = ".gallery-ready"  # a complete new set of files, waiting to take its place
+_AGAIN = "make it again with: python -m raclap index DIR_OR_MANIFEST --output"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """What gallery.json says about its folder."""
+
+    version: int
+    name: str
+    note: str
+    fingerprint: str
+    count: int
+    dim: int
+    manifest_sha256: str
+    vectors_sha256: str
+    index_sha256: str
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """File name -> SHA-256."""
+        return {
+            MANIFEST: self.manifest_sha256,
+            VECTORS: self.vectors_sha256,
+            INDEX: self.index_sha256,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Gallery:
+    """Clips that can be searched. Make one with `build` or `load`.
+
+    Attributes:
+        name: what to call it on a page.
+        note: what a listener should know, e.g. that the voices are synthetic.
+        fingerprint: of the model that made the vectors.
+        clips: N records; row n belongs to ``vectors[n]``.
+        vectors: (N, D) float32, unit length.
+        index: the same vectors in FAISS.
+        rows: clip id -> row.
+    """
+
+    name: str
+    note: str
+    fingerprint: str
+    clips: list[Clip]
+    vectors: np.ndarray
+    index: faiss.IndexFlatIP
+    rows: dict[str, int]
+
+    @classmethod
+    def build(
+        cls,
+        vectors: np.ndarray,
+        clips: Sequence[Clip],
+        fingerprint: str,
+        *,
+        name: str = "",
+        note: str = "",
+    ) -> Gallery:
+        """Put vectors and their clips together.
+
+        Args:
+            vectors: (N, D) float32, unit length, N >= 1.
+            clips: N records with distinct ids.
+            fingerprint: of the model that made ``vectors``.
+            name: what to call the gallery.
+            note: what a listener should know.
+
+        Raises:
+            ValueError: the vectors are not (N, D), not of unit length, or do not match the clips.
+        """
+        vectors = np.ascontiguousarray(vectors, dtype=np.float32)
+        rows = {clip.id: row for row, clip in enumerate(clips)}
+        if vectors.ndim != 2 or not len(vectors) == len(clips) == len(rows) > 0:
+            raise ValueError(
+                f"vectors have shape {vectors.shape} for {len(clips)} clips with {len(rows)} ids; "
+                "they must be (N, D) for N >= 1 clips with an id each"
+            )
+        if not np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-3):
+            raise ValueError("vectors must have unit length")
+        index = faiss.IndexFlatIP(vectors.shape[1])
+        index.add(vectors)
+        return cls(
+            name=name,
+            note=note,
+            fingerprint=fingerprint,
+            clips=list(clips),
+            vectors=vectors,
+            index=index,
+            rows=rows,
+        )
+
+    def save(self, folder: str | Path) -> None:
+        """Write the gallery; a kill at any moment leaves the old one or the new one.
+
+        Only the gallery's own four files are replaced, so the audio may live in the same folder.
+
+        Args:
+            folder: made if need be. Audio below it is referred to by relative path.
+        """
+        folder = Path(folder).absolute()
+        fresh = folder / f"{_READY}.part"
+        shutil.rmtree(fresh, ignore_errors=True)
+        _settle(folder)
+        fresh.mkdir(parents=True)
+        write_manifest(self.clips, fresh / MANIFEST, relative_to=folder)
+        np.save(fresh / VECTORS, self.vectors, allow_pickle=False)
+        faiss.write_index(self.index, str(fresh / INDEX))
+        card = Card(
+            version=_VERSION,
+            name=self.name,
+            note=self.note,
+            fingerprint=self.fingerprint,
+            count=len(self.clips),
+            dim=self.vectors.shape[1],
+            manifest_sha256=_digest(fresh / MANIFEST),
+            vectors_sha256=_digest(fresh / VECTORS),
+            index_sha256=_digest(fresh / INDEX),
+        )
+        (fresh / CARD).write_text(json.dumps(asdict(card), indent=2) + "\n", encoding="utf-8")
+        fresh.rename(folder / _READY)  # the moment at which the new gallery counts
+        _settle(folder)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Gallery:
+        """Read a gallery that `save` wrote.
+
+        Raises:
+            InputError: no gallery there, or anything of it missing, changed or damaged.
+        """
+        folder = Path(folder).absolute()
+        if not folder.is_dir():
+            raise InputError(f"There is no gallery folder {folder}; {_AGAIN} {folder}")
+        _settle(folder)
+        card = read_card(folder)
+        for name, digest in card.digests.items():
+            if not (folder / name).is_file():
+                raise InputError(f"The gallery {folder} has lost its {name}; {_AGAIN} {folder}")
+            if _digest(folder / name) != digest:
+                raise InputError(
+                    f"{name} of the gallery {folder} is not what was saved there; {_AGAIN} {folder}"
+                )
+        clips = read_manifest(folder / MANIFEST)
+        try:
+            vectors = np.load(folder / VECTORS, allow_pickle=False)
+            index = faiss.read_index(str(folder / INDEX))
+        except (ValueError, RuntimeError) as error:
+            raise InputError(
+                f"{VECTORS} or {INDEX} of the gallery {folder} cannot be read; {_AGAIN} {folder}"
+            ) from error
+        if vectors.shape != (card.count, card.dim) or not len(clips) == index.ntotal == card.count:
+            raise InputError(
+                f"The gallery {folder} should hold {card.count} clips of {card.dim} numbers; found "
+                f"{len(clips)} clips and vectors of shape {vectors.shape}; {_AGAIN} {folder}"
+            )
+        return cls(
+            name=card.name,
+            note=card.note,
+            fingerprint=card.fingerprint,
+            clips=clips,
+            vectors=vectors,
+            index=index,
+            rows={clip.id: row for row, clip in enumerate(clips)},
+        )
+
+    def check(self, fingerprint: str) -> None:
+        """Refuse a model other than the one that made the vectors.
+
+        Raises:
+            InputError: the fingerprints differ.
+        """
+        if fingerprint != self.fingerprint:
+            raise InputError(
+                f"The gallery {self.name!r} was made by another model ({self.fingerprint[:12]}) "
+                f"than this one ({fingerprint[:12]}); index its clips again with this checkpoint."
+            )
+
+    def facets(self) -> dict[str, list[str]]:
+        """The values by which clips can be filtered: attribute -> sorted values present."""
+        found = {name: {getattr(clip, name) for clip in self.clips} - {""} for name in FACETS}
+        return {name: sorted(values) for name, values in found.items() if values}
+
+    def search(
+        self, vectors: np.ndarray, top: int, where: Mapping[str, str] | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Find the nearest clips by cosine, among those that satisfy the filter.
+
+        Args:
+            vectors: (Q, D) float32, unit length.
+            top: K, 1 or more; fewer results come when fewer clips qualify.
+            where: attribute -> value that a clip must have; attributes are those of `FACETS`.
+
+        Returns:
+            Scores (Q, K) float32, best first, and rows (Q, K) int64; equal scores in row order.
+
+        Raises:
+            InputError: ``top`` below 1, or an attribute or value that no clip of the gallery has.
+        """
+        if top < 1:
+            raise InputError(f"The number of results is {top}; it must be 1 or more.")
+        allowed = self._matching(where or {})
+        count = min(top, len(allowed))
+        if count == 0:
+            return np.empty((len(vectors), 0), np.float32), np.empty((len(vectors), 0), np.int64)
+        chosen = faiss.SearchParameters(sel=faiss.IDSelectorBatch(allowed)) if where else None
+        queries = np.ascontiguousarray(vectors, dtype=np.float32)
+        scores, rows = self.index.search(queries, count, params=chosen)
+        order = np.lexsort((rows, -scores))  # FAISS leaves the order of equal scores open
+        return np.take_along_axis(scores, order, 1), np.take_along_axis(rows, order, 1)
+
+    def _matching(self, where: Mapping[str, str]) -> np.ndarray:
+        """Rows (N',) int64 of the clips that satisfy ``where``."""
+        allowed = np.ones(len(self.clips), dtype=bool)
+        for name, value in where.items():
+            values = [getattr(clip, name) for clip in self.clips] if name in FACETS else []
+            if not any(values):
+                names = ", ".join(self.facets()) or "nothing"
+                raise InputError(
+                    f"Clips of this gallery cannot be filtered by {name!r}; they can by {names}."
+                )
+            has = np.array([found == value != "" for found in values])
+            if not has.any():
+                raise InputError(
+                    f"No clip of this gallery has {name} {value!r}; "
+                    f"it has {', '.join(self.facets()[name])}."
+                )
+            allowed &= has
+        return np.flatnonzero(allowed).astype(np.int64)
+
+
+def _settle(folder: Path) -> None:
+    """Let a complete new set of files take its place, also where an earlier save was killed."""
+    ready = folder / _READY
+    for name in (MANIFEST, VECTORS, INDEX, CARD):
+        with contextlib.suppress(FileNotFoundError):
+            (ready / name).replace(folder / name)
+    with contextlib.suppress(OSError):
+        ready.rmdir()
+
+
+def read_card(folder: Path) -> Card:
+    """Read what gallery.json says about its folder.
+
+    Raises:
+        InputError: there is none, or it is damaged.
+    """
+    try:
+        values = json.loads((folder / CARD).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(
+            f"{folder} is not a gallery (it has no {CARD}); a folder of audio becomes one with: "
+            f"python -m raclap index {folder} --output {folder}"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{CARD} of the gallery {folder} cannot be read; {_AGAIN} {folder}"
+        ) from error
+    version = values.get("version") if isinstance(values, dict) else None
+    if isinstance(version, int) and version != _VERSION:
+        raise InputError(
+            f"The gallery {folder} is of version {version}, this program reads {_VERSION}; "
+            f"{_AGAIN} {folder}"
+        )
+    try:
+        return config.from_dict(Card, values)
+    except (InputError, TypeError, AttributeError) as error:  # unknown, missing, not an object
+        raise InputError(f"{CARD} of the gallery {folder} is damaged; {_AGAIN} {folder}") from error
+
+
+def _digest(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

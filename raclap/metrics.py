@@ -1,0 +1,261 @@
+"""Scores, ranks and labels become figures with intervals; nothing but numpy.
+
+In: arrays of similarities, relevances, predictions. Out: one value per query, or an
+:class:`Estimate`. What is retrieved, and from which gallery, is decided by ``evaluate``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from raclap.style import ATTRIBUTES, VALUES, WEIGHTS, Style, agreement
+
+UNKNOWN = -1
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """A figure and its percentile bootstrap interval."""
+
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ranks:
+    """Rank of the paired item of each query, from 0: two readings of the same scores.
+
+    Attributes:
+        fair: (Q,) int, items that tie with the paired one put before or after it at random.
+        strict: (Q,) int, the number of strictly higher scores; every tie counts as a win, which
+            flatters a model that gives many items one score.
+    """
+
+    fair: np.ndarray
+    strict: np.ndarray
+
+
+def ranks(scores: np.ndarray, paired: np.ndarray, generator: np.random.Generator) -> Ranks:
+    """Rank the paired item of each query.
+
+    Args:
+        scores: (Q, N) float, higher is better.
+        paired: (Q,) int, the column that belongs to each row.
+        generator: resolves the ties.
+
+    Raises:
+        ValueError: if a score is not finite; comparisons with NaN would rank it first.
+    """
+    if not np.isfinite(scores).all():
+        raise ValueError("scores must be finite; found NaN or infinity; check the vectors")
+    own = np.take_along_axis(scores, paired[:, None], axis=1)
+    strict = (scores > own).sum(axis=1)
+    ties = (scores == own).sum(axis=1) - 1
+    return Ranks(fair=strict + generator.integers(0, ties + 1), strict=strict)
+
+
+def recall(rank: np.ndarray, k: int) -> np.ndarray:
+    """Whether each paired item is among the first ``k``: (Q,) of 0 and 1."""
+    return (rank < k).astype(float)
+
+
+def average_precision(rank: np.ndarray, k: int = 10) -> np.ndarray:
+    """1 / (rank + 1) where the paired item is among the first ``k``, else 0: (Q,) float."""
+    return np.where(rank < k, 1.0 / (rank + 1.0), 0.0)
+
+
+def top(scores: np.ndarray, k: int, generator: np.random.Generator) -> np.ndarray:
+    """Columns of the ``k`` highest scores of each row, best first, ties in random order.
+
+    Returns:
+        (Q, min(k, N)) int.
+    """
+    shuffled = generator.permutation(scores.shape[1])
+    return shuffled[np.argsort(-scores[:, shuffled], axis=1, kind="stable")[:, :k]]
+
+
+def ndcg(relevance: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """Normalised discounted cumulative gain with linear gains.
+
+    Args:
+        relevance: (Q, N) float from 0, of every item.
+        order: (Q, K) int, the items that were retrieved, best first.
+
+    Returns:
+        (Q,) float from 0 to 1; NaN where nothing is relevant.
+    """
+    k = order.shape[1]
+    discount = 1.0 / np.log2(np.arange(2, k + 2))
+    gained = np.take_along_axis(relevance, order, axis=1) @ discount
+    ideal = -np.sort(-relevance, axis=1)[:, :k] @ discount
+    return np.divide(gained, ideal, out=np.full(len(ideal), np.nan), where=ideal > 0)
+
+
+def precision(relevant: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """Share of relevant items among those retrieved.
+
+    Args:
+        relevant: (Q, N) bool, of every item.
+        order: (Q, K) int, the items that were retrieved.
+
+    Returns:
+        (Q,) float: hits / min(K, relevant items there are), so that a perfect ranking scores 1
+        also where fewer than K are relevant; NaN where none is.
+    """
+    hits = np.take_along_axis(relevant, order, axis=1).sum(axis=1)
+    best = np.minimum(order.shape[1], relevant.sum(axis=1))
+    return np.divide(hits, best, out=np.full(len(best), np.nan), where=best > 0)
+
+
+def dense(values: np.ndarray) -> np.ndarray:
+    """Number the distinct values of an (N,) array from 0 upwards, in their order: (N,) int."""
+    return np.unique(values, return_inverse=True)[1]
+
+
+def midranks(group: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+    """Rank from low to high; equal values share the middle of their ranks.
+
+    Args:
+        group: (N,) int from :func:`dense`, which sorts once for many sets of weights.
+        weights: (N,) how often each value counts; once when left out.
+
+    Returns:
+        (N,) float; a constant away from the usual ranks, which no correlation notices.
+    """
+    mass = np.bincount(group, weights)
+    return (np.cumsum(mass) - mass / 2)[group]
+
+
+def spearman(a: np.ndarray, b: np.ndarray, weights: np.ndarray | None = None) -> float:
+    """Rank correlation; NaN where one side is constant.
+
+    Args:
+        a: (N,) int from :func:`dense`.
+        b: (N,) int from :func:`dense`.
+        weights: (N,) how often each pair counts; once when left out.
+    """
+    weights = np.ones(len(a)) if weights is None else weights
+    a, b = (midranks(side, weights) for side in (a, b))
+    a, b = (side - np.average(side, weights=weights) for side in (a, b))
+    spread = np.sqrt((weights @ a**2) * (weights @ b**2))
+    return float(weights @ (a * b) / spread) if spread > 0 else float("nan")
+
+
+def paired_t(differences: np.ndarray, counts: np.ndarray | None = None) -> np.ndarray:
+    """Paired t statistic of (N,) differences, or one for each row of (R, N) resampling counts.
+
+    It is 0 where all differences are 0, and infinite where they are all the same otherwise.
+    """
+    counts = np.ones((1, len(differences))) if counts is None else counts
+    size = counts.sum(axis=1)
+    mean = counts @ differences / size
+    variance = (counts * (differences - mean[:, None]) ** 2).sum(axis=1) / (size - 1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        t = mean / np.sqrt(variance / size)
+    return np.where(mean == 0, 0.0, t)
+
+
+def unweighted_recall(
+    truth: np.ndarray, guess: np.ndarray, counts: np.ndarray | None = None
+) -> np.ndarray:
+    """Unweighted average recall: the mean over classes of the share recognised.
+
+    Args:
+        truth: (N,) class of each clip.
+        guess: (N,) class it was taken for.
+        counts: (R, N) how often each resample draws each clip; once when left out.
+
+    Returns:
+        (R,) float; a resample that misses a class averages over the others.
+    """
+    counts = np.ones((1, len(truth))) if counts is None else counts
+    member = truth[:, None] == np.unique(truth)
+    right = member & (truth == guess)[:, None]
+    with np.errstate(invalid="ignore"):
+        return np.nanmean((counts @ right) / (counts @ member), axis=1)
+
+
+def resample(size: int, resamples: int, generator: np.random.Generator) -> np.ndarray:
+    """Draw bootstrap samples: (resamples, size) float, how often each unit is in each of them."""
+    return generator.multinomial(size, np.full(size, 1 / size), size=resamples).astype(float)
+
+
+def interval(mean: float, samples: np.ndarray) -> Estimate:
+    """Put the percentile interval of bootstrap ``samples`` around a figure; NaN stays NaN."""
+    if np.isnan(samples).all():
+        return Estimate(mean=float(mean), low=float("nan"), high=float("nan"))
+    tail = 100 * (1 - CONFIDENCE) / 2
+    low, high = np.nanpercentile(samples, (tail, 100 - tail))
+    return Estimate(mean=float(mean), low=float(low), high=float(high))
+
+
+def ratio(above: np.ndarray, below: np.ndarray, counts: np.ndarray) -> Estimate:
+    """Estimate sum(above) / sum(below) over units that are resampled together.
+
+    Args:
+        above: (N,) what each unit adds to the numerator.
+        below: (N,) what it adds to the denominator; 1 for a plain mean.
+        counts: (R, N) from :func:`resample`.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return interval(above.sum() / below.sum(), (counts @ above) / (counts @ below))
+
+
+def codes(styles: Sequence[Style]) -> np.ndarray:
+    """Number the values of styles: (N, attributes) int, ``UNKNOWN`` where a style is silent."""
+    number = {
+        name: {value: code for code, value in enumerate(VALUES[name])} | {"": UNKNOWN}
+        for name in ATTRIBUTES
+    }
+    rows = [[number[name][getattr(style, name)] for name in ATTRIBUTES] for style in styles]
+    return np.array(rows, dtype=np.int64).reshape(-1, len(ATTRIBUTES))
+
+
+def _agreements(attribute: str) -> np.ndarray:
+    values = VALUES[attribute]
+    table = np.zeros((len(values) + 1, len(values) + 1))  # the last row and column are UNKNOWN
+    table[:-1, :-1] = [[agreement(attribute, a, b) for b in values] for a in values]
+    return table
+
+
+_AGREEMENTS = [_agreements(name) for name in ATTRIBUTES]
+
+
+def overlaps(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Compute ``style.overlap`` of every pair.
+
+    Args:
+        left: (N, attributes) int from :func:`codes`.
+        right: (M, attributes) int.
+
+    Returns:
+        (N, M) float from 0 to 1.
+    """
+    score = np.zeros((len(left), len(right)))
+    weight = np.zeros_like(score)
+    for column, name in enumerate(ATTRIBUTES):
+        a, b = left[:, None, column], right[None, :, column]
+        score += WEIGHTS[name] * _AGREEMENTS[column][a, b]
+        weight += WEIGHTS[name] * ((a != UNKNOWN) & (b != UNKNOWN))
+    return np.divide(score, weight, out=np.zeros_like(score), where=weight > 0)
+
+
+def satisfied(queries: np.ndarray, clips: np.ndarray) -> np.ndarray:
+    """Compute ``clip.satisfies(query)`` of every pair.
+
+    Args:
+        queries: (Q, attributes) int from :func:`codes`.
+        clips: (N, attributes) int.
+
+    Returns:
+        (Q, N) bool.
+    """
+    result = np.ones((len(queries), len(clips)), dtype=bool)
+    for wanted, found in zip(queries.T, clips.T, strict=True):
+        result &= (wanted[:, None] == UNKNOWN) | (wanted[:, None] == found)
+    return result

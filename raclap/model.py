@@ -1,0 +1,325 @@
+"""The two towers and a temperature: encode speech, encode text, load, save.
+
+A checkpoint folder holds everything that inference needs:
+
+* ``config.json``: :class:`ModelConfig` and both encoders' own settings
+* ``frozen.safetensors``: what never trains, the same for every checkpoint of these encoders
+* ``model.safetensors``: what was trained
+* ``teacher.safetensors``: optional, where the stage-one model differs from this one
+* ``tokenizer/``, and what training and evaluation left: figures, history, a model card
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from huggingface_hub import PyTorchModelHubMixin, snapshot_download
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+from transformers.models.whisper.modeling_whisper import WhisperEncoder
+
+from raclap import audio, query
+from raclap.config import InputError, ModelConfig, from_dict, to_dict
+from raclap.tiny import tiny_speech, tiny_text, tiny_tokenizer
+from raclap.towers import Frames, SpeechTower, TextTower
+
+_FROZEN, _TRAINED, _TEACHER = "frozen.safetensors", "model.safetensors", "teacher.safetensors"
+_MIN_TEMPERATURE = 0.01
+_AT_ONCE = 16  # clips in one pass of the upper layers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """What both towers make of a batch.
+
+    Attributes:
+        speech: (B, D) unit vectors of the clips.
+        text: (B, D) unit vectors of the descriptions.
+        logits: (B, B), scale * cosine, speech by text.
+    """
+
+    speech: Tensor
+    text: Tensor
+    logits: Tensor
+
+
+class RACLAP(nn.Module, PyTorchModelHubMixin):
+    """Speech and descriptions of how it is spoken, in one space.
+
+    Args:
+        model: plain form of a :class:`ModelConfig`.
+        speech_encoder: plain form of the speech encoder's transformers configuration.
+        text_encoder: likewise of the text encoder.
+
+    Example:
+        >>> model = RACLAP.from_pretrained("checkpoints/raclap-base")
+        >>> text = model.encode_text(["a frightened woman, whispering fast"])
+        >>> speech = model.encode_speech(["clip.wav"])
+        >>> cosine = speech @ text.T
+    """
+
+    def __init__(self, model: dict, speech_encoder: dict, text_encoder: dict) -> None:
+        super().__init__()
+        self.config = from_dict(ModelConfig, model)
+        speech, text = _build(speech_encoder), _build(text_encoder)
+        self.speech = SpeechTower(speech, self.config.speech, self.config.dim)
+        self.text = TextTower(text, self.config.text, self.config.dim)
+        self.log_scale = nn.Parameter(torch.tensor(-np.log(self.config.temperature)).float())
+        self.tokenizer: PreTrainedTokenizerBase | None = None
+        self._teacher: tuple[RACLAP, ...] = ()  # in a tuple, so that it is no submodule
+        self.eval()
+
+    @classmethod
+    def create(cls, config: ModelConfig) -> RACLAP:
+        """Start a new model from pretrained encoders, heads untrained.
+
+        Encoders are looked for in the folder ``$RACLAP_MODELS`` first, then on the hub.
+        """
+        speech, speech_config = _pretrained(config.speech.encoder)
+        text, text_config = _pretrained(config.text.encoder)
+        model = cls(to_dict(config), speech_config.to_diff_dict(), text_config.to_diff_dict())
+        if speech is not None:
+            model.speech.backbone.encoder.load_state_dict(speech.state_dict())
+        if text is not None:
+            model.text.encoder.load_state_dict(text.state_dict())
+            name = _locate(config.text.encoder)
+            model.tokenizer = AutoTokenizer.from_pretrained(name)
+        else:
+            model.tokenizer = tiny_tokenizer()
+        return model
+
+    # ------------------------------------------------------------------ encoding
+
+    @property
+    def teacher(self) -> RACLAP | None:
+        """The frozen stage-one model, if this one was distilled from it."""
+        return self._teacher[0] if self._teacher else None
+
+    def keep_teacher(self, teacher: RACLAP | None) -> None:
+        """Carry ``teacher`` along, in checkpoints too, without training it."""
+        self._teacher = () if teacher is None else (teacher,)
+
+    @property
+    def dim(self) -> int:
+        """D, width of the shared space."""
+        return self.config.dim
+
+    @property
+    def scale(self) -> float:
+        """What cosines are multiplied by before a softmax: 1 / temperature."""
+        return float(self.log_scale.detach().exp())
+
+    def clamp_scale(self) -> None:
+        """Keep the temperature from collapsing; call after each optimizer step."""
+        with torch.no_grad():
+            self.log_scale.clamp_(0.0, -np.log(_MIN_TEMPERATURE))
+
+    def forward(self, frames: Frames, ids: Tensor, mask: Tensor) -> Output:
+        """Encode a batch of clips and descriptions for training."""
+        speech = normalize(self.speech(frames).float(), dim=-1)
+        text = normalize(self.text(ids, mask).float(), dim=-1)
+        with torch.autocast("cpu", enabled=False):  # half precision would tie close cosines
+            logits = self.log_scale.exp() * speech @ text.T
+        return Output(speech=speech, text=text, logits=logits)
+
+    @cached_property
+    def _vocabulary(self) -> frozenset[str]:
+        return frozenset(self.tokenizer.get_vocab())
+
+    def tokenize(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """Clean texts and return token ids and their mask, (B, L) each."""
+        cleaned = [query.normalize(text, self._vocabulary) for text in texts]
+        tokens = self.tokenizer(
+            cleaned,
+            padding=True,
+            truncation=True,
+            max_length=self.config.text.max_tokens,
+            return_tensors="pt",
+        )
+        return tokens["input_ids"], tokens["attention_mask"]
+
+    @torch.inference_mode()
+    def encode_text(self, texts: Sequence[str]) -> Tensor:
+        """Encode descriptions.
+
+        Args:
+            texts: N descriptions in English; case, spacing and small typos do not matter.
+
+        Returns:
+            (N, D) float32 unit vectors.
+
+        Raises:
+            TypeError: a bare string; pass a list.
+        """
+        if isinstance(texts, str):
+            raise TypeError("encode_text takes a list of texts: encode_text([text])")
+        if not len(texts):
+            return torch.zeros(0, self.dim)
+        return normalize(self.text(*self.tokenize(texts)).float(), dim=-1)
+
+    @torch.inference_mode()
+    def encode_speech(self, clips: Sequence[str | Path | np.ndarray]) -> Tensor:
+        """Encode clips; alone or among others, a clip gets the same vector.
+
+        Args:
+            clips: paths of audio files, or waveforms (S,) at 16 kHz. Silence at the ends is
+                trimmed; beyond 15 s the vectors of equal windows are averaged.
+
+        Returns:
+            (N, D) float32 unit vectors.
+
+        Raises:
+            InputError: a clip cannot be read; see :func:`raclap.audio.load`.
+            TypeError: a bare path or array; pass a list.
+        """
+        if isinstance(clips, str | Path | np.ndarray):
+            raise TypeError("encode_speech takes a list of clips: encode_speech([clip])")
+        frames, owners = [], []
+        for owner, clip in enumerate(clips):
+            given = isinstance(clip, np.ndarray)
+            waveform = audio.from_samples(clip, audio.RATE_HZ) if given else audio.load(clip)
+            for window in audio.windows(audio.trim(waveform)):
+                frames.append(self.speech.lower(window))
+                owners.append(owner)
+        vectors = torch.zeros(len(clips), self.dim)
+        # Clips of one length together, so that little is padded.
+        order = sorted(range(len(frames)), key=lambda i: int(frames[i].attended))
+        for start in range(0, len(order), _AT_ONCE):
+            chosen = order[start : start + _AT_ONCE]
+            batch = normalize(self.speech(Frames.collate([frames[i] for i in chosen])), dim=-1)
+            vectors.index_add_(0, torch.tensor([owners[i] for i in chosen]), batch.float())
+        return normalize(vectors, dim=-1)
+
+    # ------------------------------------------------------------------ saving and loading
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Names the weights: galleries made by other weights are refused."""
+        digest = hashlib.sha256()
+        for name, tensor in sorted(self.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(tensor.half().numpy().tobytes())
+        return digest.hexdigest()[:16]
+
+    def frozen_names(self) -> set[str]:
+        """Names of the weights that come with the encoders and never train, in any stage."""
+        modules = [*self.speech.backbone.frozen, *self.text.frozen(self.config.text.frozen_layers)]
+        held = {id(t) for m in modules for t in m.state_dict(keep_vars=True).values()}
+        return {n for n, t in self.state_dict(keep_vars=True).items() if id(t) in held}
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        """Write weights in half precision, the tokenizer, and the teacher's differences."""
+        folder, state = Path(save_directory), _halved(self)
+        frozen = self.frozen_names()
+        _write(folder / _FROZEN, {name: state[name] for name in sorted(frozen)})
+        _write(folder / _TRAINED, {name: state[name] for name in sorted(set(state) - frozen)})
+        self.tokenizer.save_pretrained(folder / "tokenizer")
+        (folder / _TEACHER).unlink(missing_ok=True)
+        if self.teacher is not None:
+            other = _halved(self.teacher)
+            _write(
+                folder / _TEACHER,
+                {name: other[name] for name in state if not torch.equal(state[name], other[name])},
+            )
+
+    @classmethod
+    def _from_pretrained(cls, *, model_id: str, **kwargs: object) -> RACLAP:
+        """Load a folder or a hub repository, strictly: every weight is there and has its shape."""
+        hub = ("revision", "cache_dir", "force_download", "local_files_only", "token")
+        options = {name: kwargs.pop(name) for name in hub if name in kwargs}
+        kwargs.pop("map_location", None), kwargs.pop("strict", None)
+        is_folder = Path(model_id).is_dir()
+        folder = Path(model_id if is_folder else snapshot_download(model_id, **options))
+        for name in ("config.json", _FROZEN, _TRAINED, "tokenizer"):
+            if not (folder / name).exists():
+                raise InputError(
+                    f"The checkpoint {folder} has no {name}; copy it whole or retrain."
+                )
+        try:
+            model = cls(**kwargs)
+            state = load_file(folder / _FROZEN) | load_file(folder / _TRAINED)
+            model.load_state_dict({name: value.float() for name, value in state.items()})
+            model.tokenizer = AutoTokenizer.from_pretrained(folder / "tokenizer")
+            if (folder / _TEACHER).is_file():
+                teacher = model.copied()
+                state |= load_file(folder / _TEACHER)
+                teacher.load_state_dict({name: value.float() for name, value in state.items()})
+                model.keep_teacher(teacher)
+        except (SafetensorError, RuntimeError, TypeError, OSError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise InputError(
+                f"The checkpoint {folder} is damaged ({reason}); copy it again or retrain."
+            ) from error
+        return model.eval()
+
+    def copied(self) -> RACLAP:
+        """Return a frozen copy, as a teacher is."""
+        twin = copy.deepcopy(self)
+        twin.keep_teacher(None)
+        twin.__dict__.pop("fingerprint", None)
+        return twin.requires_grad_(False).eval()
+
+
+def _build(config: dict) -> PreTrainedModel:
+    """Build an encoder with random weights from the plain form of its configuration."""
+    settings = AutoConfig.for_model(**config)
+    if settings.model_type == "whisper":
+        return WhisperEncoder(settings)
+    pooling = {"add_pooling_layer": False} if settings.model_type in ("bert", "roberta") else {}
+    return AutoModel.from_config(settings, **pooling)
+
+
+def _locate(name: str) -> str:
+    """Return the local folder of a hub name if there is one, else the name."""
+    local = Path(os.environ.get("RACLAP_MODELS", ""), name)
+    return str(local) if local.is_dir() else name
+
+
+def _pretrained(name: str) -> tuple[PreTrainedModel | None, AutoConfig]:
+    """Load an encoder in full precision; the tiny ones of the tests are only configurations."""
+    tiny = {"tiny-whisper": tiny_speech, "tiny-bert": tiny_text}
+    if name in tiny:
+        return None, tiny[name]()
+    try:
+        config = AutoConfig.from_pretrained(_locate(name))
+        kind = WhisperEncoder if config.model_type == "whisper" else AutoModel
+        pooling = {"add_pooling_layer": False} if config.model_type in ("bert", "roberta") else {}
+        encoder = kind.from_pretrained(_locate(name), dtype=torch.float32, **pooling)
+    except OSError as error:
+        raise InputError(
+            f"The encoder {name!r} is neither in $RACLAP_MODELS nor on the hub as seen from here; "
+            "fetch it and set RACLAP_MODELS to the folder that holds it."
+        ) from error
+    return encoder, config
+
+
+def _tensors(module: nn.Module) -> dict[str, Tensor]:
+    return module.state_dict(keep_vars=True)
+
+
+def _halved(model: nn.Module) -> dict[str, Tensor]:
+    return {name: value.detach().half().contiguous() for name, value in model.state_dict().items()}
+
+
+def _write(path: Path, tensors: dict[str, Tensor]) -> None:
+    """Write beside the file, then swap, so that a kill leaves the old one whole."""
+    part = path.with_suffix(".part")
+    save_file(tensors, part)
+    part.replace(path)

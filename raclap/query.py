@@ -1,0 +1,140 @@
+"""A free query is cleaned before it is encoded, and read for the values that it names.
+
+In: any text a person may type. Out: text fit for the tokenizer, and the `Style` that the lexicon
+recognises in it. The model does not need the latter: it tells a person why a clip was found.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Collection, Mapping
+from functools import cache, lru_cache
+
+from rapidfuzz import process
+from rapidfuzz.distance import OSA
+
+from raclap import lexicon
+from raclap.style import ATTRIBUTES, VALUES, Style
+
+_WORD = re.compile(r"(?<![^\W\d_])[a-z]{4,}(?![^\W\d_])")  # Latin words worth correcting
+_PRONOUNS = {"she": "female", "her": "female", "he": "male", "his": "male", "him": "male"}
+_LONGEST = 8  # words in a phrase of the lexicon
+_POLITE = ("love to", "keen to", "eager to", "curious to", "interested in")  # "I'd love to hear"
+_NOTHING = ("", "")
+_DEGREES = ("degree", "utter", "modifier")
+
+
+def normalize(text: str, vocabulary: Collection[str] = ()) -> str:
+    """Bring a text into the one form that the text encoder sees.
+
+    Unicode NFKC, lower case, single spaces, no control characters, emoji of feelings as words, and
+    spelling mistakes corrected toward the lexicon: ``an ANGRI  woamn`` becomes ``an angry woman``.
+
+    Args:
+        text: anything; other scripts pass through.
+        vocabulary: whole words that the text encoder knows; like those of the lexicon, they are
+            left alone. Without it every other word may be taken for a mistake.
+
+    Returns:
+        The text; normalising it again changes nothing.
+    """
+    return _WORD.sub(lambda match: _spell(match[0], vocabulary), _clean(text))
+
+
+def _clean(text: str) -> str:
+    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).lower())
+    return " ".join("".join(map(_plain, text.replace("’", "'"))).split())
+
+
+def _plain(character: str) -> str:
+    if character < "\x7f" and character >= " ":
+        return character
+    if character in lexicon.emoji():
+        return f" {lexicon.emoji()[character]} "
+    category = unicodedata.category(character)
+    # Control characters separate words; format characters, lone surrogates and the selectors
+    # that follow emoji are invisible.
+    if category == "Cc":
+        return " "
+    return "" if category in ("Cf", "Cs") or "\ufe00" <= character <= "\ufe0f" else character
+
+
+def _spell(word: str, vocabulary: Collection[str]) -> str:
+    return word if word in _known() or word in vocabulary else _nearest(word)
+
+
+@cache
+def _known() -> frozenset[str]:
+    return frozenset(lexicon.vocabulary())
+
+
+@cache
+def _targets() -> tuple[str, ...]:
+    return tuple(word for word in lexicon.vocabulary() if len(word) >= 3)
+
+
+@lru_cache(4096)
+def _nearest(word: str) -> str:
+    """The first lexicon word at the least distance: one edit, or two in a long word."""
+    drawn = re.sub(r"(.)\1{2,}", r"\1\1", word)  # "angryyyy" as "angryy"
+    limit = 1 if len(drawn) < 8 else 2
+    found = process.extractOne(drawn, _targets(), scorer=OSA.distance, score_cutoff=limit)
+    return found[0] if found else word
+
+
+def mentioned(text: str) -> Style:
+    """Recognise by lookup which values a query names: the longest wording first, both pools.
+
+    A degree such as "slightly" counts as an intensity only right before an emotion.
+
+    Args:
+        text: a query; what `normalize` made of it, if misspelt words are to count.
+    """
+    # Punctuation parts "a deep, sad voice" from "deep sadness".
+    tokens = tuple(re.findall(r"[^\W\d_]+|[^\w\s'-]", _clean(text)))
+    meanings, degrees = _phrases()
+    found: dict[str, str] = {}
+    start = 0
+    while start < len(tokens):
+        length, degree = _longest(degrees, tokens, start)
+        after, meaning = _longest(meanings, tokens, start + length)
+        if degree and meaning[:1] == ("emotion",):
+            found.setdefault("intensity", degree[1])
+        elif degree:
+            length = 0
+            after, meaning = _longest(meanings, tokens, start)
+        if meaning and meaning != _NOTHING:
+            found.setdefault(*meaning)
+        start += length + after or 1
+    for word in tokens:
+        if word in _PRONOUNS:
+            found.setdefault("gender", _PRONOUNS[word])
+    return Style(**found)
+
+
+_Phrases = Mapping[tuple[str, ...], tuple[str, str]]
+
+
+def _longest(phrases: _Phrases, tokens: tuple[str, ...], start: int) -> tuple[int, tuple[str, ...]]:
+    """How many tokens from ``start`` make up a known phrase, and what it means."""
+    for length in range(min(_LONGEST, len(tokens) - start), 0, -1):
+        phrase = tuple("their" if t in _PRONOUNS else t for t in tokens[start : start + length])
+        if phrase in phrases:
+            return length, phrases[phrase]
+    return 0, ()
+
+
+@cache
+def _phrases() -> tuple[_Phrases, _Phrases]:
+    """What each phrase of the lexicon means, and each degree, less a leading article."""
+    meanings = {lexicon.words(phrase): _NOTHING for phrase in _POLITE}
+    degrees: dict[tuple[str, ...], tuple[str, str]] = {}
+    for attribute in ATTRIBUTES:
+        for value in VALUES[attribute]:
+            for pool in lexicon.POOLS:
+                for wording in lexicon.wordings(attribute, value, pool):
+                    phrase = lexicon.words(re.sub(r"^an? ", "", wording.text))
+                    table = degrees if wording.form in _DEGREES else meanings
+                    table.setdefault(phrase, (attribute, value))
+    return meanings, degrees

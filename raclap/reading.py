@@ -1,0 +1,231 @@
+"""A clip's vector and its measurements become a `Reading`: how it is spoken, in figures and words.
+
+In: a waveform and a model. Out: a probability for every value of every attribute, told from text
+alone (zero-shot), measured levels, and descriptions ranked by how well they fit. Deliberately not
+here: galleries, and reading of audio files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import os
+import random
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from raclap import audio, prosody, style, wording
+from raclap.config import InputError
+from raclap.style import ATTRIBUTES, LEVELS, VALUES, Style
+
+if TYPE_CHECKING:
+    from raclap.model import RACLAP
+
+_MEASURED = {
+    "pitch": ("f0_hz", "Hz"),
+    "speed": ("rate_hz", "syllables/s"),
+    "energy": ("energy_db", "dB"),
+}
+_TEXTS_AT_ONCE = 64
+_REMEMBERED = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Level:
+    """A measured level: its name, the number behind it, and that number's unit."""
+
+    value: str
+    number: float
+    unit: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """How one clip is spoken.
+
+    Attributes:
+        clip: the path as it was given, or ``recording`` for samples.
+        seconds: length, silence included.
+        attributes: attribute -> value -> probability; the values of one attribute sum to 1.
+        levels: measured ``pitch``, ``speed`` and ``energy``; a clip without voicing has no pitch.
+        descriptions: (text, cosine), best first.
+    """
+
+    clip: str
+    seconds: float
+    attributes: dict[str, dict[str, float]]
+    levels: dict[str, Level]
+    descriptions: list[tuple[str, float]]
+
+
+def encode_clips(model: RACLAP, waveforms: Sequence[np.ndarray]) -> np.ndarray:
+    """Return the unit vectors (N, D) float32 of N waveforms, each (S,) at 16 kHz."""
+    return np.asarray(model.encode_speech(list(waveforms)), dtype=np.float32)
+
+
+def encode_texts(model: RACLAP, texts: Sequence[str]) -> Iterator[np.ndarray]:
+    """Yield the unit vectors of ``texts`` in order, (up to 64, D) float32 at a time."""
+    for start in range(0, len(texts), _TEXTS_AT_ONCE):
+        chunk = list(texts[start : start + _TEXTS_AT_ONCE])
+        yield np.asarray(model.encode_text(chunk), dtype=np.float32)
+
+
+class Reader:
+    """Tells how clips are spoken by holding their vectors against texts.
+
+    Args:
+        model: the model that makes the clips' vectors.
+        cache: file that keeps the vectors of all attribute values, so that the next start is
+            quick; it is made again when the model or the wording changed.
+    """
+
+    def __init__(self, model: RACLAP, cache: Path | None = None) -> None:
+        self.model, self._cache = model, cache
+        self._heard: dict[bytes, np.ndarray] = {}  # digest of a waveform -> its vector
+        self._known: dict[str, np.ndarray] = {}  # candidate description -> its vector
+
+    @cached_property
+    def classes(self) -> dict[str, np.ndarray]:
+        """Attribute -> (V, D) unit vectors, one a value: the mean over all wordings of it."""
+        prompts = {
+            (name, value): [
+                text
+                for pool in ("seen", "unseen")
+                for text in wording.prompts(name, value, pool=pool)
+            ]
+            for name in ATTRIBUTES
+            for value in VALUES[name]
+        }
+        key = hashlib.sha256(
+            json.dumps([self.model.fingerprint, *prompts.values()]).encode()
+        ).hexdigest()
+        classes = self._read_cache(key)
+        if classes is None:
+            means = {at: self._mean(texts) for at, texts in prompts.items()}
+            classes = {
+                name: np.stack([means[name, value] for value in VALUES[name]])
+                for name in ATTRIBUTES
+            }
+            self._write_cache(key, classes)
+        return classes
+
+    def hear(self, waveform: np.ndarray) -> np.ndarray:
+        """Return the vector (D,) of a waveform; who asks twice about one clip waits once."""
+        key = hashlib.sha256(np.ascontiguousarray(waveform)).digest()
+        if key not in self._heard:
+            if len(self._heard) >= _REMEMBERED:
+                self._heard.clear()
+            self._heard[key] = encode_clips(self.model, [waveform])[0]
+        return self._heard[key]
+
+    def read(self, waveform: np.ndarray, name: str = "recording", top: int = 5) -> Reading:
+        """Tell how a clip is spoken.
+
+        Args:
+            waveform: (S,) float32 at 16 kHz, as `audio.load` gives it.
+            name: what to call it.
+            top: how many descriptions at most, 1 or more.
+        """
+        if top < 1:
+            raise InputError(f"The number of descriptions is {top}; it must be 1 or more.")
+        vector = self.hear(waveform)
+        attributes = self.probabilities(vector)
+        measured = prosody.measure(audio.trim(waveform))
+        named = style.levels(measured, likeliest(attributes["gender"])[0])
+        return Reading(
+            clip=name,
+            seconds=len(waveform) / audio.RATE_HZ,
+            attributes=attributes,
+            levels={
+                level: Level(value=named[level], number=float(getattr(measured, of)), unit=unit)
+                for level, (of, unit) in _MEASURED.items()
+                if named[level]
+            },
+            descriptions=self._descriptions(vector, attributes, named)[:top],
+        )
+
+    def probabilities(self, vector: np.ndarray) -> dict[str, dict[str, float]]:
+        """Return attribute -> value -> probability for one clip's (D,) vector."""
+        told = {}
+        for name, vectors in self.classes.items():
+            logits = (self.model.scale * (vectors @ vector)).astype(np.float64)
+            weights = np.exp(logits - logits.max())
+            shares = (weights / weights.sum()).tolist()
+            told[name] = dict(zip(VALUES[name], shares, strict=True))
+        return told
+
+    def _descriptions(
+        self, vector: np.ndarray, attributes: dict[str, dict[str, float]], named: dict[str, str]
+    ) -> list[tuple[str, float]]:
+        """Compose descriptions from what is plausible; (text, cosine), best first."""
+        texts = list(dict.fromkeys(_compose(_plausible(attributes, named))))
+        new = [text for text in texts if text not in self._known]
+        for start, vectors in enumerate(encode_texts(self.model, new)):
+            here = new[start * _TEXTS_AT_ONCE : (start + 1) * _TEXTS_AT_ONCE]
+            self._known.update(zip(here, vectors, strict=True))
+        scores = np.stack([self._known[text] for text in texts]) @ vector
+        order = np.argsort(-scores, kind="stable")
+        return [(texts[at], float(scores[at])) for at in order]
+
+    def _mean(self, texts: Sequence[str]) -> np.ndarray:
+        mean = np.concatenate(list(encode_texts(self.model, texts))).mean(axis=0)
+        return mean / np.linalg.norm(mean)
+
+    def _read_cache(self, key: str) -> dict[str, np.ndarray] | None:
+        if self._cache is None:
+            return None
+        try:
+            with np.load(self._cache, allow_pickle=False) as arrays:
+                if str(arrays["key"]) != key:
+                    return None
+                return {name: arrays[name] for name in ATTRIBUTES}
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            return None
+
+    def _write_cache(self, key: str, classes: dict[str, np.ndarray]) -> None:
+        if self._cache is None or not os.access(self._cache.parent, os.W_OK):
+            return
+        part = self._cache.with_suffix(f".{os.getpid()}.part")
+        with part.open("wb") as file:
+            np.savez(file, key=np.array(key), **classes)
+        part.replace(self._cache)
+
+
+def likeliest(shares: dict[str, float], count: int = 1) -> list[str]:
+    """Return the ``count`` most probable values, best first."""
+    return sorted(shares, key=shares.__getitem__, reverse=True)[:count]
+
+
+def _plausible(attributes: dict[str, dict[str, float]], named: dict[str, str]) -> Iterator[Style]:
+    """Yield styles near what was heard: likely feelings, then neighbours of measured levels."""
+    gender = likeliest(attributes["gender"])[0]
+    phonation = named["phonation"] or likeliest(attributes["phonation"])[0]
+    said = Style(**{**named, "gender": gender, "phonation": phonation})
+    emotions, intensities = (
+        likeliest(attributes["emotion"], 3),
+        likeliest(attributes["intensity"], 2),
+    )
+    for emotion, intensity in itertools.product(emotions, intensities):
+        yield replace(said, emotion=emotion, intensity=intensity)
+    best = replace(said, emotion=emotions[0], intensity=intensities[0])
+    for name in _MEASURED:
+        if named[name]:
+            at = LEVELS.index(named[name])
+            for near in LEVELS[max(0, at - 1) : at] + LEVELS[at + 1 : at + 2]:
+                yield replace(best, **{name: near})
+
+
+def _compose(styles: Iterator[Style]) -> Iterator[str]:
+    """Yield a full and two shorter wordings of each style, always the same ones."""
+    for each in styles:
+        rng = random.Random(repr(each))
+        yield wording.describe(each, rng).text
+        for count in (2, 3):
+            yield wording.partial(each, rng, count=count).text

@@ -1,0 +1,66 @@
+"""A frozen teacher's view of a batch becomes the soft relation targets.
+
+A description and a clip match in part, not all or nothing: "a slow, sad man" is half true of a
+slow, neutral man. Sun et al. (2025) let the stage-one model say how much; since one wording of a
+style is a noisy witness, the teacher here may be asked about several and the answers averaged.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from raclap.style import Style
+from raclap.wording import Description, describe
+
+
+def relation(similarity: Tensor, temperature: float) -> Tensor:
+    """Turn the teacher's similarities into targets: softmax over each row.
+
+    Args:
+        similarity: (B, B) or (N, M) cosines, a row for each query.
+        temperature: towards 0 the best match takes all; large values spread it evenly.
+
+    Returns:
+        The same shape; rows sum to 1.
+
+    Source:
+        Primus et al. 2024 (arXiv 2408.11641), eq. 4, where temperature is 0.05.
+    """
+    return (similarity / temperature).softmax(dim=-1)
+
+
+class Wordings:
+    """The teacher's text vectors of styles, each averaged over several wordings and remembered.
+
+    Args:
+        encode_text: the teacher's; texts to (N, D) unit vectors.
+        count: wordings a style; 1 asks about the student's own description instead.
+        seed: decides which wordings.
+    """
+
+    def __init__(
+        self, encode_text: Callable[[list[str]], Tensor], count: int, seed: int = 0
+    ) -> None:
+        self.encode_text, self.count, self.seed = encode_text, count, seed
+        self._known: dict[Style, Tensor] = {}
+
+    def __call__(self, descriptions: Sequence[Description]) -> Tensor:
+        """Return (B, D) unit vectors for what each description mentions."""
+        if self.count == 1:
+            return self.encode_text([description.text for description in descriptions])
+        styles = [description.style for description in descriptions]
+        new = sorted({style for style in styles if style not in self._known}, key=str)
+        if new:
+            texts = [
+                describe(style, random.Random(f"{self.seed}/{style}/{i}")).text
+                for style in new
+                for i in range(self.count)
+            ]
+            vectors = self.encode_text(texts).view(len(new), self.count, -1).mean(1)
+            self._known |= dict(zip(new, normalize(vectors, dim=-1), strict=True))
+        return torch.stack([self._known[style] for style in styles])

@@ -1,0 +1,300 @@
+"""Hidden states of a pretrained encoder, weighted over layers, pooled over valid time, projected.
+
+In: waveforms or token ids. Out: (B, D) vectors, not yet of unit length. Each tower's encoder is
+cut in two: a *lower* part that never trains, whose output may be cached, and an *upper* part.
+
+* speech: Whisper's encoder run at the clip's real length, or wav2vec 2.0, HuBERT, WavLM
+* text: BERT or RoBERTa, mean-pooled
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import gelu
+from transformers import PreTrainedModel, WhisperFeatureExtractor
+from transformers.models.whisper.modeling_whisper import WhisperEncoder
+
+from raclap import prosody
+from raclap.audio import RATE_HZ
+from raclap.config import SpeechConfig, TextConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frames:
+    """What the lower part of a speech encoder gives for a batch, padded at the end.
+
+    Attributes:
+        hidden: (B, T, C) the lower part's last hidden state.
+        attended: (B,) frames that belong to the clip, its silent tail included.
+        valid: (B,) frames that hold the clip itself; only these are pooled.
+        lower: (B, J, 2, H) mean and standard deviation over time of the J states below ``hidden``.
+        prosody: (B, P) measured prosody.
+    """
+
+    hidden: Tensor
+    attended: Tensor
+    valid: Tensor
+    lower: Tensor
+    prosody: Tensor
+
+    @classmethod
+    def collate(cls, clips: Sequence[Frames]) -> Frames:
+        """Join frames of single clips into one padded batch."""
+        return cls(
+            hidden=nn.utils.rnn.pad_sequence([c.hidden[0] for c in clips], batch_first=True),
+            attended=torch.cat([c.attended for c in clips]),
+            valid=torch.cat([c.valid for c in clips]),
+            lower=torch.cat([c.lower for c in clips]),
+            prosody=torch.cat([c.prosody for c in clips]),
+        )
+
+    @classmethod
+    def settled(cls, pooled: Tensor, prosody: Tensor) -> Frames:
+        """Hold statistics of all states (B, L, 2, H): nothing is left for the upper part."""
+        none = torch.zeros(len(pooled), dtype=torch.long)
+        hidden = pooled.new_zeros(len(pooled), 0, pooled.shape[-1])
+        return cls(hidden=hidden, attended=none, valid=none, lower=pooled, prosody=prosody)
+
+
+def mask_of(lengths: Tensor, longest: int) -> Tensor:
+    """Return (B, T) bool, true where a frame is within its clip's length."""
+    return torch.arange(longest, device=lengths.device)[None, :] < lengths[:, None]
+
+
+def statistics(hidden: Tensor, valid: Tensor) -> Tensor:
+    """Pool (B, T, H) over the first ``valid`` (B,) frames into (B, 2, H): mean, deviation."""
+    mask = mask_of(valid, hidden.shape[1])[..., None].to(hidden.dtype)  # (B, T, 1)
+    count = mask.sum(1).clamp(min=1)
+    mean = (hidden * mask).sum(1) / count  # (B, H)
+    variance = ((hidden - mean[:, None]).square() * mask).sum(1) / count
+    return torch.stack([mean, (variance + 1e-6).sqrt()], dim=1)
+
+
+class WhisperBackbone(nn.Module):
+    """Whisper's encoder at the clip's real length: convolutions, then layers cut in two.
+
+    Padding to 30 s, as Whisper was trained, costs ten times more for a 3 s clip and hears no more.
+    """
+
+    def __init__(self, encoder: PreTrainedModel, config: SpeechConfig) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.cut = min(config.frozen_layers, len(encoder.layers))
+        self.tail = int(config.tail_seconds * RATE_HZ)
+        self.mel = WhisperFeatureExtractor(feature_size=encoder.config.num_mel_bins)
+        self.states, self.width = len(encoder.layers) + 1, encoder.config.d_model
+
+    @property
+    def frozen(self) -> list[nn.Module]:
+        """Modules that never train."""
+        return [
+            self.encoder.conv1,
+            self.encoder.conv2,
+            self.encoder.embed_positions,
+            *self.encoder.layers[: self.cut],
+        ]
+
+    def lower(self, waveform: np.ndarray) -> tuple[Tensor, int, Tensor]:
+        """Run the frozen part on one clip of (S,) samples.
+
+        Returns:
+            hidden (1, T, H), the number of valid frames, and statistics (1, J, 2, H).
+        """
+        encoder, valid = self.encoder, -(-len(waveform) // 320)
+        padded = np.pad(waveform, (0, self.tail + -len(waveform) % 320))
+        with torch.autocast("cpu", enabled=False):  # the extractor hands its result to numpy
+            mel = self.mel(
+                padded, sampling_rate=RATE_HZ, padding="do_not_pad", return_tensors="pt"
+            ).input_features.to(encoder.conv1.weight.dtype)
+        hidden = gelu(encoder.conv2(gelu(encoder.conv1(mel)))).transpose(1, 2)  # (1, T, H)
+        hidden = hidden + encoder.embed_positions.weight[: hidden.shape[1]]
+        length, below = torch.tensor([valid]), []
+        for layer in encoder.layers[: self.cut]:
+            below.append(statistics(hidden, length))
+            hidden = layer(hidden, None)
+        empty = hidden.new_zeros(1, 0, 2, self.width)
+        return hidden, valid, torch.stack(below, dim=1) if below else empty
+
+    def upper(self, hidden: Tensor, attended: Tensor) -> Iterator[Tensor]:
+        """Yield the hidden states (B, T, H) from the cut to the last layer."""
+        mask = mask_of(attended, hidden.shape[1])[:, None, None, :]  # (B, 1, 1, T)
+        mask = None if mask.all() else mask.expand(-1, -1, hidden.shape[1], -1)
+        layers = self.encoder.layers[self.cut :]
+        for layer in layers:
+            yield hidden
+            hidden = layer(hidden, mask)
+        yield self.encoder.layer_norm(hidden) if len(layers) else hidden
+
+
+class WaveBackbone(nn.Module):
+    """wav2vec 2.0, HuBERT or WavLM: the convolutional feature encoder is the frozen lower part.
+
+    The convolutions run clip by clip, because the base models normalise over time, padding
+    included, and a clip must get the same vector alone and in a batch.
+    """
+
+    def __init__(self, encoder: PreTrainedModel) -> None:
+        super().__init__()
+        self.encoder = encoder
+        encoder.config.layerdrop = 0.0  # a dropped layer would have no hidden state to pool
+        encoder.config.apply_spec_augment = False
+        self.states, self.width = len(encoder.encoder.layers) + 1, encoder.config.hidden_size
+
+    @property
+    def frozen(self) -> list[nn.Module]:
+        """Modules that never train."""
+        return [self.encoder.feature_extractor]
+
+    def lower(self, waveform: np.ndarray) -> tuple[Tensor, int, Tensor]:
+        """Run the convolutions on one clip of (S,) samples; see :meth:`WhisperBackbone.lower`."""
+        samples = torch.from_numpy(waveform)[None].to(self.encoder.dtype)
+        # Below the receptive field of 400 samples there is no frame at all.
+        samples = nn.functional.pad(samples, (0, max(0, 400 - samples.shape[1])))
+        samples = (samples - samples.mean()) / (samples.var() + 1e-7).sqrt()
+        hidden = self.encoder.feature_extractor(samples).transpose(1, 2)  # (1, T, C)
+        return hidden, hidden.shape[1], hidden.new_zeros(1, 0, 2, self.width)
+
+    def upper(self, hidden: Tensor, attended: Tensor) -> Iterator[Tensor]:
+        """Yield the hidden states (B, T, H) of all transformer layers, the input first."""
+        hidden = self.encoder.feature_projection(hidden)
+        hidden = hidden[0] if isinstance(hidden, tuple) else hidden  # HuBERT returns it bare
+        mask = mask_of(attended, hidden.shape[1])
+        with _recorded(self.encoder.encoder.layers) as inputs:
+            last = self.encoder.encoder(hidden, attention_mask=mask).last_hidden_state
+        yield from [*inputs, last]
+
+
+@contextmanager
+def _recorded(layers: nn.ModuleList) -> Iterator[list[Tensor]]:
+    """Collect what enters each layer while the block runs."""
+    inputs: list[Tensor] = []
+
+    def keep(_: nn.Module, args: tuple, kwargs: dict) -> None:
+        inputs.append(args[0] if args else kwargs["hidden_states"])
+
+    hooks = [layer.register_forward_pre_hook(keep, with_kwargs=True) for layer in layers]
+    try:
+        yield inputs
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+class SpeechTower(nn.Module):
+    """Waveforms to (B, D), after Sun et al. (2025), section 2.1, with a deviation beside the mean.
+
+    v = W2 relu(W1 [sum_l a_l mean_l ; sum_l b_l std_l ; prosody]), a and b softmax-ed weights.
+    Statistics are standardised per state and channel with figures of the training clips
+    (:meth:`calibrate`): some of Whisper's channels are hundreds of times larger than others.
+
+    Args:
+        encoder: a Whisper encoder, or a wav2vec 2.0, HuBERT or WavLM model.
+        config: see :class:`SpeechConfig`.
+        dim: D.
+    """
+
+    def __init__(self, encoder: PreTrainedModel, config: SpeechConfig, dim: int) -> None:
+        super().__init__()
+        self.config = config
+        whisper = isinstance(encoder, WhisperEncoder)
+        self.backbone = WhisperBackbone(encoder, config) if whisper else WaveBackbone(encoder)
+        states, width = self.backbone.states, self.backbone.width
+        self.layer_weights = nn.Parameter(torch.zeros(2, states))
+        self.register_buffer("center", torch.zeros(states, 2, width))
+        self.register_buffer("spread", torch.ones(states, 2, width))
+        measured = len(prosody.NAMES)
+        self.register_buffer("prosody_center", torch.zeros(measured))
+        self.register_buffer("prosody_spread", torch.ones(measured))
+        self.prosody = nn.Sequential(nn.Linear(measured, 128), nn.GELU(), nn.Linear(128, 128))
+        self.projection = nn.Sequential(
+            nn.Dropout(config.dropout),
+            nn.Linear(2 * width + 128, config.hidden),
+            nn.ReLU(),
+            nn.Dropout(config.dropout),
+            nn.Linear(config.hidden, dim),
+        )
+        for module in self.backbone.frozen:
+            module.requires_grad_(False)
+
+    @torch.no_grad()
+    def lower(self, waveform: np.ndarray) -> Frames:
+        """Bring one trimmed clip of (S,) samples at 16 kHz to the point where training begins."""
+        hidden, valid, below = self.backbone.lower(waveform)
+        measured = prosody.measure(waveform).vector() if self.config.prosody else None
+        size = len(prosody.NAMES)
+        return Frames(
+            hidden=hidden,
+            attended=torch.tensor([hidden.shape[1]]),
+            valid=torch.tensor([valid]),
+            lower=below,
+            prosody=torch.zeros(1, size) if measured is None else torch.from_numpy(measured)[None],
+        )
+
+    def pooled(self, frames: Frames) -> Tensor:
+        """Return (B, L, 2, H): mean and deviation over valid time of every hidden state."""
+        if frames.lower.shape[1] == self.backbone.states:
+            return frames.lower
+        upper = [
+            statistics(state.float(), frames.valid)
+            for state in self.backbone.upper(frames.hidden, frames.attended)
+        ]
+        return torch.cat([frames.lower.float(), torch.stack(upper, dim=1)], dim=1)
+
+    def project(self, pooled: Tensor, measured: Tensor) -> Tensor:
+        """Turn pooled statistics (B, L, 2, H) and prosody (B, P) into (B, D)."""
+        pooled = (pooled - self.center) / self.spread
+        if self.config.layers >= 0:
+            view = pooled[:, self.config.layers]  # (B, 2, H)
+        else:
+            view = torch.einsum("blsh,sl->bsh", pooled, self.layer_weights.softmax(-1))
+        branch = self.prosody((measured - self.prosody_center) / self.prosody_spread)
+        return self.projection(torch.cat([view.flatten(1), branch], dim=1))
+
+    def forward(self, frames: Frames) -> Tensor:
+        """Turn frames into (B, D)."""
+        return self.project(self.pooled(frames), frames.prosody)
+
+    def calibrate(self, pooled: Tensor, measured: Tensor) -> None:
+        """Set the standardisation from training clips: (N, L, 2, H) and (N, P)."""
+        self.center.copy_(pooled.mean(0))
+        self.spread.copy_(pooled.std(0).clamp(min=1e-3))
+        self.prosody_center.copy_(measured.mean(0))
+        self.prosody_spread.copy_(measured.std(0).clamp(min=1e-3))
+
+
+class TextTower(nn.Module):
+    """Token ids to (B, D): encoder, mean over real tokens, two fully connected layers.
+
+    Args:
+        encoder: a BERT or RoBERTa model without a pooling head.
+        config: see :class:`TextConfig`.
+        dim: D.
+    """
+
+    def __init__(self, encoder: PreTrainedModel, config: TextConfig, dim: int) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.projection = nn.Sequential(
+            nn.Linear(encoder.config.hidden_size, config.hidden),
+            nn.ReLU(),
+            nn.Dropout(config.dropout),
+            nn.Linear(config.hidden, dim),
+        )
+        for module in self.frozen(config.frozen_layers):
+            module.requires_grad_(False)
+
+    def frozen(self, layers: int) -> list[nn.Module]:
+        """Modules that never train when the lower ``layers`` are frozen."""
+        return [self.encoder.embeddings, *self.encoder.encoder.layer[:layers]]
+
+    def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """Turn (B, L) token ids and their (B, L) mask into (B, D)."""
+        hidden = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state  # (B, L, H)
+        weight = mask[..., None].to(hidden.dtype)
+        return self.projection((hidden * weight).sum(1) / weight.sum(1).clamp(min=1))

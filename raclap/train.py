@@ -1,0 +1,354 @@
+"""Both stages of training: step, log, validate, keep the best, go on where a run stopped.
+
+Stage ``ess`` trains both towers with InfoNCE. Stage ``ra`` starts from its result, keeps a frozen
+copy of it as the teacher, and learns the teacher's soft relations beside the one-hot pairs.
+
+    python -m raclap train --preset base --stage ess --manifest M.csv --output DIR
+    python -m raclap train --preset base --stage ra --manifest M.csv --output DIR2 --init DIR
+
+Both stages see only the clips whose split is ``train``; ``valid`` chooses the epoch that is kept.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+from torch.nn.utils import clip_grad_norm_
+from torch.optim import AdamW
+from tqdm import tqdm
+
+from raclap import metrics
+from raclap.config import Config, InputError, RelationConfig, TrainConfig, from_dict, to_dict
+from raclap.corpus import read_manifest
+from raclap.data import Batch, Features, batches, grouped
+from raclap.loss import Loss, combine
+from raclap.model import RACLAP, Output
+from raclap.relation import Wordings, relation
+from raclap.towers import Frames
+from raclap.wording import describe, prompts
+
+CACHE = Path(".cache/features")
+_LOG_STEPS = 10
+_SAVE_SECONDS = 180  # between two points from which a killed run can go on
+_CALIBRATION = 2000  # clips that set the standardisation
+_FEW = 50  # validation clips below which a corpus says too little
+
+
+def train(
+    *,
+    config: Config,
+    stage: str,
+    manifest: Sequence[str | Path],
+    output: str | Path,
+    init: str | Path | None = None,
+    cache: str | Path = CACHE,
+) -> dict[str, float]:
+    """Train one stage and leave a checkpoint.
+
+    Args:
+        config: settings of both stages; saved beside the weights.
+        stage: ``ess`` or ``ra``.
+        manifest: one or more manifests with ``train`` and ``valid`` clips.
+        output: checkpoint folder; an unfinished run found there goes on.
+        init: checkpoint to start from; stage ``ra`` is taught by it, too. Stage ``ess`` may take
+            one whose heads were trained over frozen encoders (Kumar et al. 2022): fine-tuning
+            then distorts the pretrained features less.
+        cache: folder for the frames of the frozen layers.
+
+    Returns:
+        The figures of the epoch that was kept.
+
+    Raises:
+        InputError: no training clips, an unknown stage, or no ``init`` for stage ``ra``.
+    """
+    if stage not in ("ess", "ra"):
+        raise InputError(f"There is no stage {stage!r}; choose ess or ra.")
+    if stage == "ra" and init is None:
+        raise InputError("Stage ra starts from a stage-one checkpoint; give it as init.")
+    settings: TrainConfig = getattr(config, stage)
+    output = Path(output)
+    torch.manual_seed(settings.seed)
+
+    # ---- model
+    model = RACLAP.create(config.model) if init is None else RACLAP.from_pretrained(str(init))
+    teacher = model.copied() if stage == "ra" else None
+    model.keep_teacher(teacher)
+
+    # ---- data
+    clips = [clip for path in manifest for clip in read_manifest(path)]
+    known = {split: [c for c in clips if c.split == split and c.style.known] for split in _SPLITS}
+    if len(known["train"]) < 2:
+        raise InputError(
+            f"{', '.join(map(str, manifest))} has {len(known['train'])} clips of known style whose "
+            "split is train; training needs two or more."
+        )
+    learning = Features(model.speech, known["train"], Path(cache), copies=settings.copies)
+    held_out = Features(model.speech, known["valid"], Path(cache))
+    if init is None:
+        _calibrate(model, learning)
+    if settings.speech_rate == 0:
+        learning.settle(model.speech)
+        held_out.settle(model.speech)
+
+    # ---- loop
+    run = _Run(model, teacher, settings, config.relation, output, stage)
+    steps = len(grouped(learning, learning.rows, settings, random.Random(0)))
+    run.total_steps = settings.epochs * steps
+    run.resume()
+    while run.epoch < settings.epochs:
+        run.one_epoch(learning)
+        run.keep_if_best(validate(model, held_out), config)
+    return run.finish()
+
+
+_SPLITS = ("train", "valid")
+
+
+def step(
+    model: RACLAP,
+    batch: Batch,
+    teacher: RACLAP | None,
+    wordings: Wordings | None,
+    settings: RelationConfig,
+) -> Loss:
+    """Run one batch forward: the student, the teacher's targets if there is one, the loss."""
+    ids, mask = model.tokenize([description.text for description in batch.descriptions])
+    with torch.autocast("cpu", torch.bfloat16):
+        student: Output = model(batch.frames, ids, mask)
+    if teacher is None or wordings is None:
+        return combine(student.logits)
+    with torch.no_grad():
+        speech = normalize(teacher.speech(batch.frames).float(), dim=-1)
+        similarity = speech @ wordings(batch.descriptions).T  # (B, B)
+        targets = (
+            relation(similarity, settings.temperature),
+            relation(similarity.T, settings.temperature),
+        )
+    return combine(student.logits, targets, settings.weight)
+
+
+class _Run:
+    """What one run of a stage carries from step to step, and how it is kept on disk."""
+
+    def __init__(
+        self,
+        model: RACLAP,
+        teacher: RACLAP | None,
+        settings: TrainConfig,
+        relations: RelationConfig,
+        output: Path,
+        stage: str,
+    ) -> None:
+        self.model, self.teacher, self.settings, self.output = model, teacher, settings, output
+        self.relations, self.stage = relations, stage
+        self.wordings = None
+        if teacher is not None:
+            self.wordings = Wordings(teacher.encode_text, relations.wordings, settings.seed)
+        self.optimizer = AdamW(_groups_of(model, settings), weight_decay=settings.weight_decay)
+        self.peaks = [group["lr"] for group in self.optimizer.param_groups]
+        self.epoch = self.batch = self.steps = self.total_steps = 0
+        self.best: dict[str, float] = {}
+        self.saved = time.monotonic()
+        (output / "resume").mkdir(parents=True, exist_ok=True)
+
+    def one_epoch(self, features: Features) -> None:
+        """Train on what is left of the current epoch."""
+        self.model.train()
+        plan = batches(features, features.rows, self.settings, epoch=self.epoch, start=self.batch)
+        total = self.total_steps // self.settings.epochs
+        bar = tqdm(plan, f"{self.stage} {self.epoch}", total=total, initial=self.batch, leave=False)
+        terms: list[tuple[float, float, float]] = []
+        for batch in bar:
+            torch.manual_seed(self.settings.seed * 1_000_003 + self.steps)  # dropout, too, resumes
+            self._set_rates()
+            loss = step(self.model, batch, self.teacher, self.wordings, self.relations)
+            self.optimizer.zero_grad(set_to_none=True)
+            loss.total.backward()
+            clip_grad_norm_(self.model.parameters(), 1.0)
+            self.optimizer.step()
+            self.model.clamp_scale()
+            self.steps += 1
+            self.batch += 1
+            terms.append((loss.total.item(), loss.contrastive.item(), loss.relation.item()))
+            bar.set_postfix(loss=f"{terms[-1][0]:.3f}", scale=f"{self.model.scale:.1f}")
+            if self.steps % _LOG_STEPS == 0:
+                names = ("loss", "contrastive", "relation")
+                means = dict(zip(names, np.mean(terms, axis=0).round(5).tolist(), strict=True))
+                self._log(
+                    {"step": self.steps, "epoch": self.epoch, "scale": self.model.scale} | means
+                )
+                terms.clear()
+            if time.monotonic() - self.saved > _SAVE_SECONDS:
+                self.save()
+        self.model.eval()
+        self.epoch, self.batch = self.epoch + 1, 0
+
+    def keep_if_best(self, figures: dict[str, float], config: Config) -> None:
+        """Log the validation figures, and write the checkpoint if none was better."""
+        self._log({"step": self.steps, "epoch": self.epoch, "valid": figures})
+        print(
+            f"{self.stage} epoch {self.epoch}: {json.dumps(figures)}", file=sys.stderr, flush=True
+        )
+        if figures["score"] >= self.best.get("score", -math.inf):
+            self.best = figures | {"epoch": self.epoch}
+            self.model.__dict__.pop("fingerprint", None)
+            self.model.save_pretrained(self.output)
+            plain = {"stage": self.stage, "config": to_dict(config)}
+            (self.output / "training.json").write_text(json.dumps(plain, indent=2) + "\n")
+        self.save()
+
+    def finish(self) -> dict[str, float]:
+        """Drop what only a resumed run needs."""
+        (self.output / "resume" / "state.pt").unlink(missing_ok=True)
+        (self.output / "resume").rmdir()
+        return self.best
+
+    def save(self) -> None:
+        """Keep a point from which the run can go on."""
+        path = self.output / "resume" / "state.pt"
+        trained = {n: p.detach() for n, p in self.model.named_parameters() if p.requires_grad}
+        buffers = dict(self.model.speech.named_buffers())
+        place = {"epoch": self.epoch, "batch": self.batch, "steps": self.steps, "best": self.best}
+        settings = json.dumps([self.stage, to_dict(self.settings), to_dict(self.relations)])
+        torch.save(
+            {
+                "trained": trained,
+                "buffers": {n: b for n, b in buffers.items() if "center" in n or "spread" in n},
+                "optimizer": self.optimizer.state_dict(),
+                "place": place,
+                "settings": settings,
+            },
+            path.with_suffix(".part"),
+        )
+        path.with_suffix(".part").replace(path)
+        self.saved = time.monotonic()
+
+    def resume(self) -> None:
+        """Go on from the last point kept, if the settings are the same."""
+        path = self.output / "resume" / "state.pt"
+        if not path.is_file():
+            (self.output / "history.jsonl").unlink(missing_ok=True)
+            return
+        state = torch.load(path, weights_only=True)
+        settings = json.dumps([self.stage, to_dict(self.settings), to_dict(self.relations)])
+        if state["settings"] != settings:
+            raise InputError(
+                f"{self.output} holds an unfinished run with other settings; finish it with those, "
+                "or choose another output."
+            )
+        self.model.load_state_dict(state["trained"], strict=False)
+        self.model.speech.load_state_dict(state["buffers"], strict=False)
+        self.optimizer.load_state_dict(state["optimizer"])
+        for name, value in state["place"].items():
+            setattr(self, name, value)
+
+    def _set_rates(self) -> None:
+        done = self.steps / max(1, self.total_steps)
+        rise = min(1.0, done / self.settings.warmup) if self.settings.warmup else 1.0
+        fall = 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+        for group, peak in zip(self.optimizer.param_groups, self.peaks, strict=True):
+            group["lr"] = peak * max(rise, 1e-2) * max(fall, 1e-2)
+
+    def _log(self, row: dict) -> None:
+        with (self.output / "history.jsonl").open("a") as file:
+            file.write(json.dumps(row) + "\n")
+
+
+def _groups_of(model: RACLAP, settings: TrainConfig) -> list[dict]:
+    """Sort the parameters by learning rate; a rate of 0 freezes an encoder."""
+    encoders = {
+        "speech.backbone.": settings.speech_rate,
+        "text.encoder.": settings.text_rate,
+    }
+    groups: dict[str, list] = {prefix: [] for prefix in ("", *encoders)}
+    for name, parameter in model.named_parameters():
+        prefix = next((p for p in encoders if name.startswith(p)), "")
+        if parameter.requires_grad:
+            groups[prefix].append(parameter)
+    rates = {"": settings.head_rate} | encoders
+    for prefix, rate in encoders.items():
+        if rate == 0:
+            for parameter in groups.pop(prefix):
+                parameter.requires_grad_(False)
+    return [{"params": group, "lr": rates[p]} for p, group in groups.items() if group]
+
+
+@torch.no_grad()
+def _calibrate(model: RACLAP, features: Features, at_once: int = 64) -> None:
+    """Set the standardisation of the pooled statistics from training clips."""
+    rows = random.Random(0).sample(features.rows, min(_CALIBRATION, len(features.rows)))
+    rows.sort(key=features.length)
+    pooled, measured = [], []
+    for start in tqdm(range(0, len(rows), at_once), "calibrate", leave=False):
+        frames = Frames.collate([features.frames(row) for row in rows[start : start + at_once]])
+        with torch.autocast("cpu", torch.bfloat16):
+            pooled.append(model.speech.pooled(frames))
+        measured.append(frames.prosody)
+    model.speech.calibrate(torch.cat(pooled), torch.cat(measured))
+
+
+@torch.no_grad()
+def embed(model: RACLAP, features: Features, at_once: int = 64) -> Tensor:
+    """Return (N, D) unit vectors of the clips as recorded, in the order of ``features.rows``."""
+    order = sorted(range(len(features.rows)), key=lambda i: features.length(features.rows[i]))
+    vectors = torch.zeros(len(order), model.dim)
+    for start in range(0, len(order), at_once):
+        chosen = order[start : start + at_once]
+        batch = Frames.collate([features.frames(features.rows[i]) for i in chosen])
+        with torch.autocast("cpu", torch.bfloat16):
+            vectors[chosen] = normalize(model.speech(batch).float(), dim=-1)
+    return vectors
+
+
+def validate(model: RACLAP, features: Features) -> dict[str, float]:
+    """Measure what decides the epoch that is kept, with seen wording only.
+
+    Returns:
+        Zero-shot recall of emotion and intensity, and paired mAP@10, by corpus; ``score`` is the
+        mean of all.
+    """
+    figures: dict[str, float] = {}
+    clips = [features.clips[0, row] for row in features.rows]
+    speech = embed(model, features).numpy()
+    for corpus in dict.fromkeys(clip.corpus for clip in clips):
+        rows = [i for i, clip in enumerate(clips) if clip.corpus == corpus]
+        if len(rows) < min(_FEW, len(clips)):
+            continue
+        for attribute in ("emotion", "intensity"):
+            labels = np.array([getattr(clips[i], attribute) for i in rows])
+            values = sorted(set(labels) - {""})
+            if len(values) > 1:
+                known = np.flatnonzero(labels != "")
+                guess = speech[np.array(rows)[known]] @ _classes(model, attribute, values).T
+                right = np.array(values)[guess.argmax(1)] == labels[known]
+                recalls = [right[labels[known] == value].mean() for value in values]
+                figures[f"{corpus}/{attribute}"] = float(np.mean(recalls))
+        texts = [describe(clips[i].style, random.Random(f"valid/{clips[i].id}")).text for i in rows]
+        similarity = speech[rows] @ model.encode_text(texts).numpy().T
+        pair = np.arange(len(rows))
+        for name, scores in (("s2t", similarity), ("t2s", similarity.T)):
+            rank = metrics.ranks(scores, pair, np.random.default_rng(0)).fair
+            figures[f"{corpus}/{name}"] = float(metrics.average_precision(rank).mean())
+    figures["score"] = float(np.mean(list(figures.values()))) if figures else 0.0
+    return {name: round(value, 4) for name, value in figures.items()}
+
+
+def _classes(model: RACLAP, attribute: str, values: Sequence[str]) -> np.ndarray:
+    vectors = [model.encode_text(prompts(attribute, value)).mean(0) for value in values]
+    return normalize(torch.stack(vectors), dim=-1).numpy()
+
+
+def settings_of(checkpoint: str | Path) -> Config:
+    """Read the settings a checkpoint was trained with."""
+    text = (Path(checkpoint) / "training.json").read_text()
+    return from_dict(Config, json.loads(text)["config"])

@@ -1,0 +1,224 @@
+"""Every format and every kind of bad file. Run: python -m pytest tests/test_audio.py."""
+
+from __future__ import annotations
+
+import wave
+
+import numpy as np
+import pytest
+import soundfile
+from scipy.signal import correlate
+
+from raclap import audio
+from raclap.config import InputError
+
+RATE = audio.RATE_HZ
+
+
+def voice(seconds=1.0, rate_hz=RATE, hz=220.0):
+    """A tone with a swell, so that a shifted or mangled copy does not look alike."""
+    time = np.arange(int(seconds * rate_hz)) / rate_hz
+    return 0.4 * np.sin(2 * np.pi * hz * time) * (1 + 0.5 * np.sin(5 * time)) / 1.5
+
+
+def alike(a, b):
+    """Correlation of two waveforms at their best shift: codecs delay."""
+    return correlate(a, b).max() / np.linalg.norm(a) / np.linalg.norm(b)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("a.wav", {}),
+        ("a.flac", {}),
+        ("a.mp3", {}),
+        ("a.ogg", {}),
+        ("a.opus", {"format": "OGG", "subtype": "OPUS"}),
+        ("a.aiff", {}),
+    ],
+)
+def test_every_format(tmp_path, name, options):
+    soundfile.write(tmp_path / name, voice(rate_hz=48_000), 48_000, **options)
+    found = audio.load(tmp_path / name)
+    assert (found.dtype, found.ndim) == (np.float32, 1)
+    assert len(found) == pytest.approx(RATE, rel=0.06)
+    assert alike(found, voice()) > 0.98
+    assert np.array_equal(found, audio.load(str(tmp_path / name)))  # to the bit, path or string
+
+
+@pytest.mark.parametrize("rate_hz", [8_000, 11_025, 22_050, 44_100, 192_000])
+def test_any_rate(tmp_path, rate_hz):
+    soundfile.write(tmp_path / "a.wav", voice(rate_hz=rate_hz), rate_hz)
+    found = audio.load(tmp_path / "a.wav")
+    assert len(found) == RATE
+    assert alike(found, voice()) > 0.999
+
+
+@pytest.mark.parametrize("channels", [1, 2, 6])
+def test_any_channel_count_is_averaged(tmp_path, channels):
+    gains = np.linspace(0.5, 1.0, channels)
+    soundfile.write(tmp_path / "a.wav", voice()[:, None] * gains, RATE)
+    assert audio.load(tmp_path / "a.wav") == pytest.approx(voice() * gains.mean(), abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "middle", "full"),
+    [
+        ("int8", 0, 2**7),
+        ("uint8", 2**7, 2**7),
+        ("int16", 0, 2**15),
+        ("uint16", 2**15, 2**15),
+        ("int32", 0, 2**31),
+        ("float16", 0, 1),
+        ("float32", 0, 1),
+        ("float64", 0, 1),
+    ],
+)
+@pytest.mark.parametrize("channels", [0, 2])
+def test_any_sample_type(dtype, middle, full, channels):
+    samples = (voice() * full + middle).astype(dtype)
+    samples = np.stack([samples] * channels, axis=1) if channels else samples
+    found = audio.from_samples(samples, RATE)
+    assert (found.dtype, found.shape) == (np.float32, (RATE,))
+    assert found == pytest.approx(voice(), abs=2e-2 if full == 2**7 else 1e-3)
+    assert abs(found).max() <= 1
+
+
+def write_text(path):
+    path.write_text("This is a note about a recording, not a recording.\n" * 50)
+
+
+def write_truncated(path):
+    kind = path.suffix[1:]
+    whole = path.with_name(f"whole.{kind}")
+    soundfile.write(whole, np.random.default_rng(0).normal(0, 0.1, RATE), RATE)
+    path.write_bytes(whole.read_bytes()[: 20 if kind == "wav" else whole.stat().st_size // 2])
+
+
+def write_samples(samples, rate_hz=RATE, subtype=None):
+    return lambda path: soundfile.write(path, samples, rate_hz, subtype=subtype)
+
+
+def write_hour(path):
+    """A header that promises an hour at 192 kHz over a sparse file."""
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(2)
+        file.setsampwidth(2)
+        file.setframerate(192_000)
+        file.setnframes(192_000 * 3_600 // 2)
+        file.writeframesraw(b"")
+        file._datawritten = 192_000 * 3_600 // 2 * 4  # so that closing leaves the promise
+        file._patchheader()
+        file._file.truncate(44 + file._datawritten)
+
+
+NAN = np.where(np.arange(RATE) == 700, np.nan, voice())
+INFINITE = np.where(np.arange(RATE) == 700, np.inf, voice())
+
+
+@pytest.mark.parametrize(
+    ("name", "write", "sentence"),
+    [
+        ("text.wav", write_text, "cannot be read as audio"),
+        ("text.mp3", write_text, "cannot be read as audio"),
+        ("cut.wav", write_truncated, "cannot be read as audio"),
+        ("cut.flac", write_truncated, "cannot be read as audio"),
+        ("cut.ogg", write_truncated, "cannot be read as audio|lasts 0.00 s"),
+        ("empty.wav", lambda path: path.touch(), r"is empty \(0 bytes\)"),
+        ("header.wav", write_samples(np.zeros(0)), "lasts 0.00 s; at least 0.1 s"),
+        ("silent.wav", write_samples(np.zeros(RATE)), "is silent"),
+        ("hush.wav", write_samples(voice() * 1e-4, subtype="FLOAT"), "is silent"),
+        ("short.wav", write_samples(voice(0.05)), "lasts 0.05 s; at least 0.1 s"),
+        ("nan.wav", write_samples(NAN, subtype="FLOAT"), "not numbers"),
+        ("inf.wav", write_samples(INFINITE, subtype="FLOAT"), "not numbers"),
+        ("hour.wav", write_hour, "lasts 30 minutes; cut it to 10 or less"),
+        ("folder.wav", lambda path: path.mkdir(), "There is no file"),
+        ("missing.wav", lambda path: None, "There is no file"),
+    ],
+)
+def test_a_bad_file_is_told_in_one_sentence(tmp_path, name, write, sentence):
+    write(tmp_path / name)
+    with pytest.raises(InputError, match=sentence) as error:
+        audio.load(tmp_path / name)
+    assert name in str(error.value)
+    assert str(tmp_path) not in str(error.value)  # a visitor of the page learns no folder
+    assert "\n" not in str(error.value)
+    assert str(error.value).endswith(".")
+
+
+def test_a_truncated_wav_gives_what_is_there(tmp_path):
+    soundfile.write(tmp_path / "whole.wav", voice(), RATE)
+    whole = (tmp_path / "whole.wav").read_bytes()
+    (tmp_path / "cut.wav").write_bytes(whole[: len(whole) // 2])
+    found = audio.load(tmp_path / "cut.wav")
+    assert np.array_equal(found, audio.load(tmp_path / "whole.wav")[: len(found)])
+    assert len(found) == pytest.approx(RATE / 2, abs=100)
+
+
+def test_a_long_file_is_judged_by_its_header(tmp_path, monkeypatch):
+    write_hour(tmp_path / "hour.wav")
+
+    def read(*_, **__):
+        raise AssertionError("read although the header says it is too long")
+
+    monkeypatch.setattr(soundfile.SoundFile, "read", read)
+    with pytest.raises(InputError, match="30 minutes"):
+        audio.load(tmp_path / "hour.wav")
+
+
+def test_the_longest_is_not_too_long(tmp_path, monkeypatch):
+    monkeypatch.setattr(audio, "MAX_SECONDS", 2.0)
+    for seconds in (2.0, 2.01):
+        soundfile.write(tmp_path / f"{seconds}.wav", voice(seconds), RATE)
+    assert len(audio.load(tmp_path / "2.0.wav")) == 2 * RATE
+    with pytest.raises(InputError, match="cut it"):
+        audio.load(tmp_path / "2.01.wav")
+
+
+@pytest.mark.parametrize(
+    ("samples", "rate_hz"),
+    [
+        (np.zeros((10, 10, 10)), RATE),
+        (np.float32(1), RATE),
+        (voice(), 0),
+        (voice(), -1),
+        (np.zeros((RATE, 0)), RATE),
+    ],
+)
+def test_samples_of_another_shape_are_refused(samples, rate_hz):
+    with pytest.raises(InputError, match=r"shape .* it must be \(S,\) or \(S, C\)"):
+        audio.from_samples(samples, rate_hz)
+
+
+@pytest.mark.parametrize("gain", [1.0, 1e-2, 2e-3])
+def test_trimming_keeps_the_speech_of_a_quiet_recording(gain):
+    quiet = np.zeros(RATE)
+    waveform = (np.concatenate([quiet, voice(), quiet]) * gain).astype(np.float32)
+    trimmed = audio.trim(waveform)
+    assert len(trimmed) == pytest.approx(RATE * 1.2, abs=800)  # 0.1 s stay on either side
+    assert np.square(trimmed).sum() == pytest.approx(np.square(waveform).sum(), rel=1e-6)
+
+
+def test_trimming_keeps_soft_endings_and_cuts_noise():
+    rng = np.random.default_rng(0)
+    noise = rng.normal(0, 1e-4, 3 * RATE)
+    noise[RATE : 2 * RATE] += voice() * np.linspace(1, 0.05, RATE)  # fades by 26 dB
+    trimmed = audio.trim(noise.astype(np.float32))
+    assert len(trimmed) == pytest.approx(RATE * 1.2, abs=800)
+
+
+def test_trimming_leaves_speech_and_tiny_clips_alone():
+    for seconds in (0.1, 0.11, 3.0):
+        waveform = voice(seconds).astype(np.float32)
+        assert np.array_equal(audio.trim(waveform), waveform)
+
+
+@pytest.mark.parametrize("seconds", [0.1, 14.9, 15.0, 15.1, 31.0, 46.0])
+def test_windows_cover_everything_in_order(seconds):
+    waveform = voice(seconds).astype(np.float32)
+    pieces = audio.windows(waveform)
+    assert np.array_equal(np.concatenate(pieces), waveform)
+    lengths = [len(piece) for piece in pieces]
+    assert len(pieces) == int(np.ceil(seconds / 15))
+    assert max(lengths) <= 15 * RATE
+    assert max(lengths) - min(lengths) <= 1

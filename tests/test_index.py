@@ -1,0 +1,251 @@
+"""The gallery against a naive full sort, and against every kind of damage.
+
+python -m pytest tests/test_index.py
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import faiss
+import numpy as np
+import pytest
+
+from raclap import index
+from raclap.config import InputError
+from raclap.corpus import Clip
+from raclap.index import CARD, INDEX, MANIFEST, VECTORS, Gallery, read_card
+
+FILES = (MANIFEST, VECTORS, INDEX, CARD)
+COUNT, DIM = 60, 12
+
+
+def unit(rng: np.random.Generator, count: int) -> np.ndarray:
+    vectors = rng.normal(size=(count, DIM)).astype(np.float32)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(7)
+
+
+@pytest.fixture
+def gallery(tmp_path: Path, rng: np.random.Generator) -> Gallery:
+    (tmp_path / "g" / "clips").mkdir(parents=True)
+    clips = []
+    for number in range(COUNT):
+        path = tmp_path / "g" / "clips" / f"{number}.wav"
+        path.touch()
+        emotion, gender = ("angry", "sad", "")[number % 3], ("female", "male")[number % 2]
+        clips.append(Clip(id=f"c{number}", path=str(path), emotion=emotion, gender=gender))
+    return Gallery.build(unit(rng, COUNT), clips, "model-a", name="test", note="synthetic voices")
+
+
+def naive(gallery: Gallery, query: np.ndarray, top: int, where: dict[str, str]) -> list[int]:
+    """Rows by a full sort of all scores, filtered afterwards."""
+    order = sorted(range(COUNT), key=lambda row: (-float(gallery.vectors[row] @ query), row))
+    fits = [all(getattr(clip, n) == v for n, v in where.items()) for clip in gallery.clips]
+    return [row for row in order if fits[row]][:top]
+
+
+@pytest.mark.parametrize("top", [1, 7, COUNT, COUNT + 40])
+@pytest.mark.parametrize(
+    "where", [{}, {"emotion": "sad"}, {"gender": "male"}, {"emotion": "angry", "gender": "female"}]
+)
+def test_search_equals_a_naive_full_sort(gallery, rng, top, where):
+    queries = unit(rng, 5)
+    scores, rows = gallery.search(queries, top, where)
+    for query, query_scores, query_rows in zip(queries, scores, rows, strict=True):
+        expected = naive(gallery, query, top, where)
+        assert query_rows.tolist() == expected
+        np.testing.assert_allclose(query_scores, gallery.vectors[expected] @ query, atol=1e-6)
+
+
+def test_the_filter_works_inside_faiss(gallery, rng, monkeypatch):
+    """A filtered search asks FAISS for no more rows than the caller wants."""
+    asked = []
+    original = faiss.IndexFlatIP.search
+
+    def spy(self, queries, count, params=None):
+        asked.append((count, params is not None))
+        return original(self, queries, count, params=params)
+
+    monkeypatch.setattr(faiss.IndexFlatIP, "search", spy)
+    gallery.search(unit(rng, 1), 3, {"emotion": "sad"})
+    assert asked == [(3, True)]
+
+
+def test_equal_vectors_come_in_row_order(rng):
+    vectors = np.repeat(unit(rng, 1), 9, axis=0)
+    clips = [Clip(id=str(n), path=f"/{n}.wav") for n in range(9)]
+    _, rows = Gallery.build(vectors, clips, "m").search(vectors[:1], 9)
+    assert rows.tolist() == [list(range(9))]
+
+
+def test_a_combination_that_no_clip_has_gives_an_honest_nothing(rng):
+    clips = [
+        Clip(id="a", path="/a.wav", gender="male", emotion="sad"),
+        Clip(id="b", path="/b.wav", gender="female", emotion="angry"),
+    ]
+    gallery = Gallery.build(unit(rng, 2), clips, "m")
+    scores, rows = gallery.search(unit(rng, 3), 5, {"gender": "male", "emotion": "angry"})
+    assert scores.shape == rows.shape == (3, 0)
+
+
+@pytest.mark.parametrize(
+    ("where", "found", "offered"),
+    [
+        ({"mood": "sad"}, "'mood'", "gender, emotion"),
+        ({"pitch": "low"}, "'pitch'", "gender, emotion"),  # known, but no clip has any
+        ({"path": "/x"}, "'path'", "gender, emotion"),
+        ({"emotion": "bored"}, "'bored'", "angry, sad"),
+        ({"emotion": ""}, "''", "angry, sad"),
+    ],
+)
+def test_a_filter_that_cannot_be_lists_what_can(gallery, rng, where, found, offered):
+    with pytest.raises(InputError, match=found) as error:
+        gallery.search(unit(rng, 1), 3, where)
+    assert offered in str(error.value)
+
+
+def test_zero_results_cannot_be_asked_for(gallery, rng):
+    with pytest.raises(InputError, match="0"):
+        gallery.search(unit(rng, 1), 0)
+
+
+def test_facets_are_the_values_present(gallery):
+    assert gallery.facets() == {"gender": ["female", "male"], "emotion": ["angry", "sad"]}
+
+
+def test_build_refuses_what_cannot_be_searched(rng):
+    clips = [Clip(id="a", path="/a.wav"), Clip(id="b", path="/b.wav")]
+    vectors = unit(rng, 2)
+    with pytest.raises(ValueError, match="N >= 1"):
+        Gallery.build(vectors[:0], [], "m")
+    with pytest.raises(ValueError, match="for 1 clips"):
+        Gallery.build(vectors, clips[:1], "m")
+    with pytest.raises(ValueError, match="with 1 ids"):
+        Gallery.build(vectors, [clips[0], clips[0]], "m")
+    with pytest.raises(ValueError, match="unit length"):
+        Gallery.build(vectors * 2, clips, "m")
+    with pytest.raises(ValueError, match="unit length"):
+        Gallery.build(vectors * np.nan, clips, "m")
+
+
+def test_another_models_fingerprint_is_refused(gallery):
+    gallery.check("model-a")
+    with pytest.raises(InputError, match="another model"):
+        gallery.check("model-b")
+
+
+def test_a_saved_gallery_comes_back_the_same(gallery, tmp_path, rng):
+    gallery.save(tmp_path / "g")
+    again = Gallery.load(tmp_path / "g")
+    assert (again.name, again.note, again.fingerprint) == ("test", "synthetic voices", "model-a")
+    assert again.clips == gallery.clips
+    assert again.rows == gallery.rows
+    queries = unit(rng, 4)
+    for before, after in zip(gallery.search(queries, 9), again.search(queries, 9), strict=True):
+        np.testing.assert_array_equal(before, after)
+
+
+def test_a_gallery_moves_with_the_audio_below_it(gallery, tmp_path):
+    gallery.save(tmp_path / "g")
+    (tmp_path / "g").rename(tmp_path / "moved")
+    assert Gallery.load(tmp_path / "moved").clips[0].path == str(tmp_path / "moved/clips/0.wav")
+
+
+def test_saving_leaves_everything_else_in_the_folder_alone(gallery, tmp_path):
+    (tmp_path / "g" / "README.md").write_text("mine")
+    gallery.save(tmp_path / "g")
+    replace(gallery, name="second").save(tmp_path / "g")
+    names = {path.name for path in (tmp_path / "g").iterdir()}
+    assert names == {*FILES, "README.md", "clips"}
+    assert read_card(tmp_path / "g").name == "second"
+
+
+@pytest.mark.parametrize("steps", range(20))
+def test_a_kill_while_saving_leaves_the_old_or_the_new(gallery, tmp_path, monkeypatch, steps):
+    """Stop the saving after any number of file operations: what loads is whole."""
+    gallery.save(tmp_path / "g")
+    new = Gallery.build(-gallery.vectors, gallery.clips, "model-b", name="new")
+    left = steps
+
+    def dying(function):
+        def step(*args, **kwargs):
+            nonlocal left
+            if left == 0:
+                raise KeyboardInterrupt
+            left -= 1
+            return function(*args, **kwargs)
+
+        return step
+
+    with monkeypatch.context() as patch:
+        for name in ("mkdir", "rename", "replace", "rmdir", "write_text"):
+            patch.setattr(Path, name, dying(getattr(Path, name)))
+        for name in ("write_manifest", "_digest"):
+            patch.setattr(index, name, dying(getattr(index, name)))
+        try:
+            new.save(tmp_path / "g")
+        except KeyboardInterrupt:
+            died = True
+        else:
+            died = False
+    found = Gallery.load(tmp_path / "g")
+    sign = {"test": 1, "new": -1}[found.name]
+    np.testing.assert_array_equal(found.vectors, sign * gallery.vectors)
+    assert died or found.name == "new"
+    new.save(tmp_path / "g")  # and the next save is not in the way of the leftovers
+    assert Gallery.load(tmp_path / "g").name == "new"
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("how", ["missing", "empty", "cut", "changed"])
+def test_damage_is_named_with_what_to_do(gallery, tmp_path, name, how):
+    gallery.save(tmp_path / "g")
+    path = tmp_path / "g" / name
+    content = path.read_bytes()
+    if how == "missing":
+        path.unlink()
+    else:
+        path.write_bytes(
+            {"empty": b"", "cut": content[:-9], "changed": content[:99] + b"?" + content[100:]}[how]
+        )
+    with pytest.raises(InputError, match=name) as error:
+        Gallery.load(tmp_path / "g")
+    assert "python -m raclap index" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_folder_that_is_no_gallery_says_how_to_make_one(tmp_path):
+    with pytest.raises(InputError, match="no gallery folder"):
+        Gallery.load(tmp_path / "nowhere")
+    with pytest.raises(InputError, match="not a gallery"):
+        Gallery.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [({"version": 99}, "99"), ({"count": 3}, "should hold 3"), ({"dim": "12"}, "damaged")],
+)
+def test_a_card_that_contradicts_its_files_is_refused(gallery, tmp_path, changes, word):
+    gallery.save(tmp_path / "g")
+    card = tmp_path / "g" / CARD
+    card.write_text(json.dumps(json.loads(card.read_text()) | changes))
+    with pytest.raises(InputError, match=word):
+        Gallery.load(tmp_path / "g")
+
+
+def test_nothing_is_ever_unpickled(gallery, tmp_path):
+    gallery.save(tmp_path / "g")
+    np.save(tmp_path / "g" / VECTORS, np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    card = tmp_path / "g" / CARD
+    values = json.loads(card.read_text())
+    values["vectors_sha256"] = index._digest(tmp_path / "g" / VECTORS)
+    card.write_text(json.dumps(values))
+    with pytest.raises(InputError, match=VECTORS):
+        Gallery.load(tmp_path / "g")

@@ -1,0 +1,199 @@
+"""The page's own door for programs, through gradio_client. Run: pytest tests/test_interface.py."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+
+from raclap.interface import build, launch_options
+from raclap.search import Engine
+
+
+@pytest.fixture(scope="module")
+def client(address: str) -> Client:
+    return Client(address, verbose=False)
+
+
+def test_exactly_three_endpoints_with_documented_arguments(client: Client) -> None:
+    named = client.view_api(return_format="dict")["named_endpoints"]
+    arguments = {
+        name: [argument["parameter_name"] for argument in endpoint["parameters"]]
+        for name, endpoint in named.items()
+    }
+    assert arguments == {
+        "/search_by_text": ["query", "top", "where"],
+        "/search_by_audio": ["clip", "top"],
+        "/describe": ["clip"],
+    }
+
+
+def test_building_and_launching_use_no_deprecated_way(engine: Engine) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        page = build(engine)
+        page.launch(prevent_thread_lock=True, quiet=True, **launch_options(engine))
+        page.close()
+
+
+def test_text_search_equals_the_engine(client: Client, engine: Engine) -> None:
+    answer = client.predict("an angry man", 4, api_name="/search_by_text")
+    expected = engine.search_text("an angry man", 4)
+    assert answer["query"] == "an angry man"
+    assert [hit["id"] for hit in answer["hits"]] == [hit.clip.id for hit in expected]
+    assert [hit["rank"] for hit in answer["hits"]] == [1, 2, 3, 4]
+    assert np.allclose([hit["score"] for hit in answer["hits"]], [hit.score for hit in expected])
+
+
+def test_ten_results_by_default_and_filters_hold(client: Client) -> None:
+    assert len(client.predict("angry", api_name="/search_by_text")["hits"]) == 10
+    hits = client.predict("angry", 20, {"gender": "male"}, api_name="/search_by_text")["hits"]
+    assert len(hits) == 6
+    assert {hit["gender"] for hit in hits} == {"male"}
+
+
+def test_audio_search_finds_the_clip_itself(client: Client, engine: Engine) -> None:
+    clip = engine.gallery.clips[7]
+    answer = client.predict(handle_file(clip.path), 3, api_name="/search_by_audio")
+    assert answer["hits"][0]["id"] == clip.id
+    assert answer["hits"][0]["score"] == pytest.approx(1, abs=1e-4)
+
+
+def test_describe_gives_probabilities_levels_and_ranked_descriptions(
+    client: Client, voice: Path
+) -> None:
+    answer = client.predict(handle_file(voice), api_name="/describe")
+    assert answer["clip"] == "voice.wav"
+    assert answer["seconds"] == pytest.approx(2)
+    for chances in answer["attributes"].values():
+        assert sum(chances.values()) == pytest.approx(1)
+    assert answer["levels"]["pitch"]["unit"] == "Hz"
+    assert answer["levels"]["pitch"]["number"] == pytest.approx(205, rel=0.03)
+    scores = [item["score"] for item in answer["descriptions"]]
+    assert scores == sorted(scores, reverse=True)
+    assert [item["rank"] for item in answer["descriptions"]] == list(range(1, len(scores) + 1))
+
+
+def test_clips_are_heard_by_number_and_nothing_else_is_served(
+    address: str, client: Client, engine: Engine
+) -> None:
+    hit = client.predict("angry", 1, api_name="/search_by_text")["hits"][0]
+    with urllib.request.urlopen(address + hit["audio"]) as answer:
+        path = engine.gallery.clips[engine.gallery.rows[hit["id"]]].path
+        assert answer.read() == Path(path).read_bytes()
+    stranger = engine.gallery.clips[0].path
+    for wrong in ("clips/999", "clips/-1", "clips/..%2Fx", f"gradio_api/file={stranger}"):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(address + wrong)
+        assert refused.value.code in (403, 404)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ([""], "description is empty"),
+        (["   "], "description is empty"),
+        (["a" * 10_000], "10,000 characters"),
+        (["angry", 0], "number of results"),
+        (["angry", 5, {"mood": "bad"}], "cannot be filtered by 'mood'"),
+        (["angry", 5, {"gender": ["male"]}], "has gender"),
+        (["angry", 5, ["male"]], "must be an object"),
+    ],
+)
+def test_a_mistake_in_a_text_search_is_told(client: Client, arguments: list, sentence: str) -> None:
+    with pytest.raises(AppError, match=sentence):
+        client.predict(*arguments, api_name="/search_by_text")
+
+
+@pytest.mark.parametrize("query", ["😀😀", "сердитый мужчина", "怒った男", "<b>angry</b>"])
+def test_any_script_is_answered(client: Client, query: str) -> None:
+    assert client.predict(query, 2, api_name="/search_by_text")["query"] == query
+
+
+def _write(samples: np.ndarray, rate_hz: int = 16_000, **how: str) -> Callable[[Path], None]:
+    return lambda path: soundfile.write(path, samples, rate_hz, **how)
+
+
+def _tone(seconds: float, rate_hz: int = 16_000) -> np.ndarray:
+    return 0.2 * np.sin(2 * np.pi * 200 * np.arange(int(seconds * rate_hz)) / rate_hz)
+
+
+_NAN = np.where(np.arange(16_000) == 500, np.nan, _tone(1))
+
+BAD = {
+    "text": (lambda path: path.write_text("not audio at all"), "cannot be read as audio"),
+    "header": (lambda path: path.write_bytes(b"RIFF\x24\x00\x00\x00WAVEfmt "), "cannot be read"),
+    "zero": (lambda path: path.write_bytes(b""), "empty"),
+    "silence": (_write(np.zeros(16_000)), "silent"),
+    "blink": (_write(_tone(0.05)), "at least 0.1 s"),
+    "nan": (_write(_NAN, subtype="FLOAT"), "not numbers"),
+    "hour": (_write(np.zeros(3_600 * 1_000, np.int16), 1_000), "60 minutes"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_bad_audio_gets_its_sentence(client: Client, tmp_path: Path, kind: str) -> None:
+    make, sentence = BAD[kind]
+    path = tmp_path / f"{kind}.wav"
+    make(path)
+    for door in ("/describe", "/search_by_audio"):
+        with pytest.raises(AppError, match=sentence):
+            client.predict(handle_file(path), api_name=door)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        _write(_tone(1, 8_000), 8_000),
+        _write(_tone(1, 192_000), 192_000),
+        _write(np.stack([_tone(1)] * 6, axis=1)),
+    ],
+    ids=["8 kHz", "192 kHz", "6 channels"],
+)
+def test_unusual_audio_is_answered(
+    client: Client, tmp_path: Path, make: Callable[[Path], None]
+) -> None:
+    make(tmp_path / "odd.wav")
+    answer = client.predict(handle_file(tmp_path / "odd.wav"), api_name="/describe")
+    assert answer["levels"]["pitch"]["number"] == pytest.approx(200, rel=0.03)
+
+
+def test_a_server_path_is_not_an_upload(address: str, engine: Engine) -> None:
+    secret = {"path": engine.gallery.clips[1].path, "meta": {"_type": "gradio.FileData"}}
+    for data in (secret, engine.gallery.clips[1].path):
+        request = urllib.request.Request(
+            f"{address}gradio_api/call/describe",
+            json.dumps({"data": [data]}).encode(),
+            {"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request) as answer:
+            event = json.load(answer)["event_id"]
+        with urllib.request.urlopen(f"{address}gradio_api/call/describe/{event}") as answer:
+            assert b"event: error" in answer.read()
+
+
+def test_our_own_fault_is_logged_and_answered_by_a_generic_sentence(
+    client: Client,
+    engine: Engine,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fail(*inputs: object) -> None:
+        raise ZeroDivisionError("secret detail")
+
+    monkeypatch.setattr(engine, "search_text", fail)
+    with pytest.raises(AppError, match="went wrong on our side") as told:
+        client.predict("angry", api_name="/search_by_text")
+    assert "secret" not in str(told.value)
+    assert "secret detail" in caplog.text
+    monkeypatch.undo()
+    assert client.predict("angry", 1, api_name="/search_by_text")["hits"]

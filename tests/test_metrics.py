@@ -1,0 +1,189 @@
+"""The vectorised metrics agree with naive loops: ``pytest tests/test_metrics.py``."""
+
+from __future__ import annotations
+
+import math
+import random
+
+import numpy as np
+import pytest
+import scipy.stats
+
+from raclap import metrics
+from raclap.style import ATTRIBUTES, VALUES, Style, overlap
+
+
+@pytest.fixture
+def generator():
+    return np.random.default_rng(7)
+
+
+@pytest.fixture
+def scores(generator):
+    """Scores of 40 queries and 30 items, rounded so that many tie."""
+    return generator.normal(size=(40, 30)).round(1)
+
+
+def make_styles(count, seed=0):
+    rng = random.Random(seed)
+    return [
+        Style(**{name: rng.choice(("", *VALUES[name])) for name in ATTRIBUTES})
+        for _ in range(count)
+    ]
+
+
+def test_strict_rank_counts_strictly_higher_scores(scores, generator):
+    paired = generator.integers(0, 30, size=40)
+    expected = []
+    for query in range(40):
+        higher = 0
+        for item in range(30):
+            higher += scores[query, item] > scores[query, paired[query]]
+        expected.append(higher)
+    np.testing.assert_array_equal(metrics.ranks(scores, paired, generator).strict, expected)
+
+
+def test_fair_rank_is_uniform_over_the_ties(generator):
+    scores = np.tile([5.0, 1.0, 1.0, 1.0, 0.0], (6000, 1))
+    fair = metrics.ranks(scores, np.full(6000, 2), generator).fair
+    assert set(fair) == {1, 2, 3}
+    np.testing.assert_allclose(np.bincount(fair)[1:] / 6000, 1 / 3, atol=0.03)
+
+
+def test_without_ties_both_ranks_are_the_place_in_the_full_sort(generator):
+    scores = generator.normal(size=(20, 30))
+    paired = generator.integers(0, 30, size=20)
+    found = metrics.ranks(scores, paired, generator)
+    expected = [sorted(-row).index(-row[own]) for row, own in zip(scores, paired, strict=True)]
+    np.testing.assert_array_equal(found.fair, expected)
+    np.testing.assert_array_equal(found.strict, expected)
+
+
+def test_ties_are_resolved_the_same_way_from_the_same_seed(scores):
+    paired = np.zeros(40, dtype=int)
+    first, second, other = (
+        metrics.ranks(scores, paired, np.random.default_rng(seed)).fair for seed in (3, 3, 4)
+    )
+    np.testing.assert_array_equal(first, second)
+    assert (first != other).any()
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_scores_that_are_not_finite_are_refused(scores, generator, bad):
+    scores[3, 4] = bad
+    with pytest.raises(ValueError, match="finite"):
+        metrics.ranks(scores, np.zeros(40, dtype=int), generator)
+
+
+def test_recall_and_average_precision():
+    rank = np.array([0, 1, 4, 5, 9, 10, 150])
+    assert metrics.recall(rank, 1).mean() == pytest.approx(1 / 7)
+    assert metrics.recall(rank, 5).mean() == pytest.approx(3 / 7)
+    expected = [1 / (r + 1) if r < 10 else 0 for r in rank]
+    np.testing.assert_allclose(metrics.average_precision(rank), expected)
+
+
+def test_top_is_a_full_sort_and_breaks_ties_at_random(scores, generator):
+    order = metrics.top(scores, 10, generator)
+    for row, chosen in zip(scores, order, strict=True):
+        assert len(set(chosen)) == 10
+        assert list(row[chosen]) == sorted(row, reverse=True)[:10]
+    firsts = [metrics.top(np.zeros((1, 4)), 1, generator)[0, 0] for _ in range(200)]
+    assert set(firsts) == {0, 1, 2, 3}
+
+
+def test_top_of_a_small_gallery_is_the_whole_gallery(generator):
+    assert metrics.top(np.array([[1.0, 3.0, 2.0]]), 10, generator).tolist() == [[1, 2, 0]]
+
+
+def test_ndcg_equals_a_double_loop(scores, generator):
+    relevance = generator.random((40, 30)).round(1)
+    relevance[5] = 0
+    order = metrics.top(scores, 10, generator)
+    found = metrics.ndcg(relevance, order)
+    assert math.isnan(found[5])
+    for query in set(range(40)) - {5}:
+        gained = ideal = 0.0
+        best = sorted(relevance[query], reverse=True)
+        for place in range(10):
+            gained += relevance[query, order[query, place]] / math.log2(place + 2)
+            ideal += best[place] / math.log2(place + 2)
+        assert found[query] == pytest.approx(gained / ideal)
+
+
+def test_precision_equals_a_double_loop(scores, generator):
+    relevant = generator.random((40, 30)) < 0.2
+    relevant[2] = False
+    relevant[3] = False
+    relevant[3, :2] = True
+    order = metrics.top(scores, 10, generator)
+    found = metrics.precision(relevant, order)
+    assert math.isnan(found[2])
+    for query in set(range(40)) - {2}:
+        hits = sum(bool(relevant[query, item]) for item in order[query])
+        assert found[query] == pytest.approx(hits / min(10, sum(relevant[query])))
+    assert metrics.precision(relevant[3:4], np.arange(10)[None]) == 1
+
+
+def test_spearman_agrees_with_scipy_and_with_repetition(generator):
+    a, b = generator.normal(size=200).round(1), generator.normal(size=200).round(1)
+    b += a
+    groups = metrics.dense(a), metrics.dense(b)
+    assert metrics.spearman(*groups) == pytest.approx(scipy.stats.spearmanr(a, b).statistic)
+    counts = generator.integers(0, 4, size=200)
+    repeated = scipy.stats.spearmanr(np.repeat(a, counts), np.repeat(b, counts)).statistic
+    assert metrics.spearman(*groups, counts.astype(float)) == pytest.approx(repeated)
+    assert math.isnan(metrics.spearman(groups[0], metrics.dense(np.zeros(200))))
+
+
+def test_paired_t_agrees_with_scipy_and_with_repetition(generator):
+    a, b = generator.normal(size=50), generator.normal(0.3, 1, size=50)
+    assert metrics.paired_t(a - b)[0] == pytest.approx(scipy.stats.ttest_rel(a, b).statistic)
+    counts = metrics.resample(50, 3, generator)
+    for row, found in zip(counts, metrics.paired_t(a - b, counts), strict=True):
+        repeated = np.repeat(a - b, row.astype(int))
+        assert found == pytest.approx(scipy.stats.ttest_1samp(repeated, 0).statistic)
+    assert metrics.paired_t(np.zeros(9))[0] == 0
+
+
+def test_unweighted_recall_weighs_rare_classes_like_common_ones(generator):
+    truth = np.array(["a"] * 8 + ["b"] * 2)
+    guess = np.array(["a"] * 8 + ["a", "b"])
+    assert metrics.unweighted_recall(truth, guess)[0] == pytest.approx((1 + 0.5) / 2)
+    counts = metrics.resample(10, 20, generator)
+    found_all = metrics.unweighted_recall(truth, guess, counts)
+    for row, found in zip(counts.astype(int), found_all, strict=True):
+        t, g = np.repeat(truth, row), np.repeat(guess, row)
+        assert found == pytest.approx(np.mean([(g[t == c] == c).mean() for c in set(t)]))
+
+
+def test_a_bootstrap_interval_has_the_width_of_the_normal_one(generator):
+    values = generator.normal(10, 2, size=400)
+    found = metrics.ratio(values, np.ones(400), metrics.resample(400, 2000, generator))
+    half = 1.96 * values.std() / math.sqrt(400)
+    assert found.mean == pytest.approx(values.mean())
+    assert found.low == pytest.approx(values.mean() - half, abs=0.04)
+    assert found.high == pytest.approx(values.mean() + half, abs=0.04)
+
+
+def test_a_resample_draws_as_many_units_as_there_are(generator):
+    counts = metrics.resample(30, 8, generator)
+    assert counts.shape == (8, 30)
+    assert (counts.sum(axis=1) == 30).all()
+
+
+def test_overlaps_equal_style_overlap_on_every_pair():
+    left, right = make_styles(60), [Style(), *make_styles(50, seed=1)]
+    found = metrics.overlaps(metrics.codes(left), metrics.codes(right))
+    expected = [[overlap(a, b) for b in right] for a in left]
+    np.testing.assert_allclose(found, expected)
+
+
+def test_satisfied_equals_style_satisfies_on_every_pair():
+    clips = make_styles(200)
+    queries = [Style(), *(style.only(style.known.keys() & {"gender", "pitch"}) for style in clips)]
+    found = metrics.satisfied(metrics.codes(queries), metrics.codes(clips))
+    expected = [[clip.satisfies(query) for clip in clips] for query in queries]
+    np.testing.assert_array_equal(found, expected)
+    assert found.any()
+    assert not found.all()

@@ -1,0 +1,105 @@
+"""Cleaning and reading of free queries. Run: pytest tests/test_query.py."""
+
+import random
+import string
+import time
+
+import pytest
+
+from raclap import lexicon
+from raclap.query import mentioned, normalize
+from raclap.style import Style
+
+ENGLISH = {
+    "angry",
+    "woman",
+    "an",
+    "the",
+    "kids",
+    "are",
+    "talking",
+    "door",
+    "shout",
+    "happen",
+    "lobby",
+    "will",
+}
+
+
+def test_case_space_and_spelling_do_not_matter():
+    for text in (
+        "an ANGRI  woamn",
+        "An angry\twoman",
+        "ＡＮ angry woman",
+        "an angr\u00ady woman\x00",
+    ):
+        assert normalize(text, ENGLISH) == "an angry woman"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
+        ("femal whipsering fastt", "female whispering fast"),
+        ("sad malee voise, hihg pitch", "sad male voice, high pitch"),
+        ("extremly furiuos", "extremely furious"),
+        ("disapointed", "disappointed"),
+        ("angryyyyy", "angry"),
+        ("a woman’s voice", "a woman's voice"),
+        ("😡 👩", "angry woman"),
+        ("❤️", "love"),
+    ],
+)
+def test_mistakes_are_corrected(wrong, right):
+    assert normalize(wrong, ENGLISH) == right
+
+
+def test_known_words_names_and_other_scripts_are_left_alone():
+    for text in (
+        "kids are talking by the door",
+        "it will happen in the lobby",
+        "grr",
+        "sdfghjklqw",
+    ):
+        assert normalize(text, ENGLISH) == text
+    assert normalize("happen") == "happen"
+    for text in ("怒っている女性", "злая женщина", "ein wütender löwe", "🎻", ""):
+        assert normalize(text) == text
+
+
+def test_every_lexicon_word_stays_as_it_is():
+    for word in lexicon.vocabulary():
+        assert normalize(word) == word
+
+
+def test_normalising_twice_changes_nothing():
+    rng = random.Random(0)
+    letters = string.printable + "éßİſﬁǅ😡\ud800\u200d\ufeff怒"
+    for _ in range(500):
+        once = normalize("".join(rng.choices(letters, k=30)), ENGLISH)
+        assert normalize(once, ENGLISH) == once
+
+
+def test_a_long_query_is_cleaned_in_time():
+    start = time.process_time()
+    normalize("qwertyu zxcvbnmas " * 600)
+    assert time.process_time() - start < 3.0
+
+
+@pytest.mark.parametrize(
+    ("text", "style"),
+    [
+        ("a frightened woman whispering fast",
+         Style(gender="female", emotion="fearful", speed="high", phonation="whispered")),
+        ("she is slightly angry", Style(gender="female", emotion="angry", intensity="low")),
+        ("a deep sorrow in his voice", Style(gender="male", emotion="sad", intensity="strong")),
+        ("a deep, sad voice", Style(emotion="sad", pitch="low")),
+        ("very loud", Style(energy="high")),
+        ("I'd love to hear an ANGRY man", Style(gender="male", emotion="angry")),
+        ("pleasantly surprised", Style(emotion="surprise_positive")),
+        ("under her breath", Style(gender="female", phonation="whispered")),
+        ("make it sand", Style()),
+        ("", Style()),
+    ],
+)  # fmt: skip
+def test_mentioned_values_are_recognised(text, style):
+    assert mentioned(text) == style

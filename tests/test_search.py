@@ -1,0 +1,320 @@
+"""The engine, the reader and the intake, with a stub model and generated voices.
+
+python -m pytest tests/test_search.py
+"""
+
+from __future__ import annotations
+
+import sys
+import types
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors import SafetensorError
+from stub import StubModel, write_voice
+
+from raclap import audio, intake, reading, wording
+from raclap.config import InputError, RelationConfig
+from raclap.corpus import Clip
+from raclap.index import Gallery
+from raclap.reading import Reader
+from raclap.search import Engine, check_text, open_reader
+from raclap.style import ATTRIBUTES, VALUES
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory) -> list[Clip]:
+    folder = tmp_path_factory.mktemp("voices")
+    return [
+        Clip(
+            id=f"v{f0}",
+            path=str(write_voice(folder / f"{f0}.wav", f0)),
+            gender="female" if f0 > 170 else "male",
+        )
+        for f0 in (90, 110, 140, 180, 220, 280)
+    ]
+
+
+@pytest.fixture(scope="module")
+def engine(clips) -> Engine:
+    model = StubModel(teacher=StubModel("teacher", seed=1))
+    vectors = model.encode_speech([clip.path for clip in clips]).numpy()
+    return Engine(model, Gallery.build(vectors, clips, model.fingerprint))
+
+
+def test_text_finds_by_cosine(engine, clips):
+    hits = engine.search_text("  a low voice ", top=4)
+    query = engine.model.encode_text(["a low voice"]).numpy()[0]
+    scores = {clip.id: float(engine.gallery.vectors[n] @ query) for n, clip in enumerate(clips)}
+    assert [hit.clip.id for hit in hits] == sorted(scores, key=scores.get, reverse=True)[:4]
+    assert [hit.rank for hit in hits] == [1, 2, 3, 4]
+    assert [hit.score for hit in hits] == pytest.approx([scores[hit.clip.id] for hit in hits])
+    assert all(Path(hit.path).is_absolute() and Path(hit.path).is_file() for hit in hits)
+
+
+def test_a_gallery_clip_finds_itself_first(engine, clips):
+    for clip in clips:
+        best = engine.search_clip(clip.path, top=2)[0]
+        assert best.clip.id == clip.id
+        assert best.score == pytest.approx(1, abs=1e-5)
+        assert best.score <= 1
+
+
+def test_samples_and_file_give_the_same_answer(engine, clips):
+    waveform = audio.load(clips[2].path)
+    assert engine.search_clip(waveform) == engine.search_clip(clips[2].path)
+    assert engine.describe(waveform).attributes == engine.describe(clips[2].path).attributes
+
+
+def test_filters_reach_the_gallery(engine):
+    hits = engine.search_text("anything", top=10, where={"gender": "male"})
+    assert {hit.clip.id for hit in hits} == {"v90", "v110", "v140"}
+    with pytest.raises(InputError, match="female, male"):
+        engine.search_text("anything", where={"gender": "robot"})
+
+
+@pytest.mark.parametrize("text", ["😱😱", "صوت غاضب", "怒った女性の声", "x" * 1000, "'; --", "\0"])
+def test_any_script_gets_an_answer(engine, text):
+    assert len(engine.search_text(text, top=3)) == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("", "empty"), (" \n\t", "empty"), ("y" * 1001, "1,001.*1,000"), ("y" * 10_000, "10,000.*")],
+)
+def test_a_text_that_cannot_be_searched_for_says_why(engine, text, words):
+    with pytest.raises(InputError, match=words):
+        engine.search_text(text)
+    with pytest.raises(InputError, match=words):
+        engine.compare(["v90"], ["a voice", text])
+    with pytest.raises(InputError, match=words):
+        check_text(text)
+
+
+@pytest.mark.parametrize("top", [0, -3])
+def test_nothing_cannot_be_asked_for(engine, clips, top):
+    for ask in (engine.search_text, engine.search_clip, engine.describe):
+        with pytest.raises(InputError, match=str(top)):
+            ask(clips[0].path, top=top)
+
+
+def test_another_models_gallery_is_refused(engine):
+    with pytest.raises(InputError, match="another model"):
+        Engine(StubModel("other"), engine.gallery)
+
+
+def test_a_reading_tells_probabilities_levels_and_descriptions(engine, clips):
+    read = engine.describe(clips[0].path, top=6)
+    assert read.clip == clips[0].path
+    assert read.seconds == pytest.approx(0.6, abs=0.01)
+    assert tuple(read.attributes) == ATTRIBUTES
+    for name, shares in read.attributes.items():
+        assert tuple(shares) == VALUES[name]
+        assert sum(shares.values()) == pytest.approx(1)
+    assert read.levels["pitch"].number == pytest.approx(90, rel=0.05)
+    assert {level.unit for level in read.levels.values()} <= {"Hz", "syllables/s", "dB"}
+    scores = [score for _, score in read.descriptions]
+    assert len(scores) == len({text for text, _ in read.descriptions}) == 6
+    assert scores == sorted(scores, reverse=True)
+    text, score = read.descriptions[0]
+    vector = engine.model.encode_speech([clips[0].path]).numpy()[0]
+    assert score == pytest.approx(float(engine.model.encode_text([text]).numpy()[0] @ vector))
+
+
+def test_probabilities_follow_the_mean_of_all_wordings(engine, clips):
+    model = engine.model
+    vector = model.encode_speech([clips[1].path]).numpy()[0]
+    logits = []
+    for value in VALUES["intensity"]:
+        texts = [
+            text
+            for pool in ("seen", "unseen")
+            for text in wording.prompts("intensity", value, pool=pool)
+        ]
+        mean = model.encode_text(texts).numpy().mean(axis=0)
+        logits.append(model.scale * mean @ vector / np.linalg.norm(mean))
+    expected = np.exp(logits) / np.exp(logits).sum()
+    told = engine.describe(clips[1].path).attributes["intensity"]
+    assert list(told.values()) == pytest.approx(expected.tolist(), rel=1e-4)
+
+
+def test_a_reading_is_the_same_every_time(engine, clips):
+    fresh = Engine(StubModel(), engine.gallery)
+    assert fresh.describe(clips[3].path) == engine.describe(clips[3].path)
+
+
+def test_one_clip_is_encoded_once_for_reading_and_neighbours(clips, engine):
+    fresh = Engine(StubModel(), engine.gallery)
+    fresh.describe(clips[0].path)
+    fresh.search_clip(clips[0].path)
+    assert fresh.model.clips_encoded == 1
+
+
+def test_a_comparison_holds_clips_against_texts(engine, clips, tmp_path):
+    outsider = write_voice(tmp_path / "outside.wav", 330)
+    texts = ["a low voice", "a high voice", "someone tired"]
+    found = engine.compare(["v90", str(outsider)], texts)
+    speech = engine.model.encode_speech([clips[0].path, outsider]).numpy()
+    described = engine.model.encode_text(texts).numpy()
+    np.testing.assert_allclose(found.similarity, speech @ described.T, atol=1e-5)
+    assert (found.clips, found.texts) == (["v90", "outside.wav"], texts)
+    teacher = engine.model.teacher
+    logits = (
+        teacher.encode_speech([clips[0].path, outsider]) @ teacher.encode_text(texts).T
+    ).numpy() / RelationConfig().temperature
+    soft = np.exp(logits - logits.max(axis=1, keepdims=True))
+    expected = soft / soft.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(found.relation, expected, atol=1e-4)
+
+
+def test_a_comparison_of_nothing_is_refused(engine):
+    with pytest.raises(InputError, match="at least one"):
+        engine.compare([], ["a voice"])
+    with pytest.raises(InputError, match="at least one"):
+        engine.compare(["v90"], [])
+
+
+@pytest.mark.parametrize("error", [OSError, ValueError, KeyError, RuntimeError, SafetensorError])
+def test_a_checkpoint_that_does_not_load_is_named(tmp_path, monkeypatch, error):
+    def fail(_: str) -> None:
+        raise error("no tensor\nlong story")
+
+    room = types.ModuleType("raclap.model")
+    room.RACLAP = types.SimpleNamespace(from_pretrained=fail)
+    monkeypatch.setitem(sys.modules, "raclap.model", room)
+    with pytest.raises(InputError, match=r"damaged.*--checkpoint") as damaged:
+        open_reader(tmp_path)
+    assert "\n" not in str(damaged.value)
+    with pytest.raises(InputError, match=r"no checkpoint.*nowhere.*--checkpoint"):
+        open_reader(tmp_path / "nowhere")
+
+
+def test_an_engine_opens_from_disk(tmp_path, monkeypatch, engine):
+    room = types.ModuleType("raclap.model")
+    room.RACLAP = types.SimpleNamespace(from_pretrained=lambda _: StubModel())
+    monkeypatch.setitem(sys.modules, "raclap.model", room)
+    (tmp_path / "checkpoint").mkdir()
+    engine.gallery.save(tmp_path / "gallery")
+    opened = Engine.open(tmp_path / "checkpoint", tmp_path / "gallery")
+    assert opened.search_text("a low voice") == engine.search_text("a low voice")
+    opened.describe(engine.gallery.clips[0].path)
+    assert [path.name for path in (tmp_path / "checkpoint").iterdir()] == ["values.npz"]
+
+
+def test_values_are_kept_between_starts_for_the_same_model_and_wording(tmp_path, monkeypatch):
+    cache = tmp_path / "values.npz"
+    first, again = StubModel(), StubModel()
+    told = Reader(first, cache).classes
+    kept = Reader(again, cache).classes
+    assert again.texts_encoded == 0 < first.texts_encoded
+    for name in ATTRIBUTES:
+        np.testing.assert_array_equal(told[name], kept[name])
+    other = StubModel("other")
+    _ = Reader(other, cache).classes
+    assert other.texts_encoded
+    monkeypatch.setattr(reading.wording, "prompts", lambda *_, **__: ["something new"])
+    reworded = StubModel("other")
+    _ = Reader(reworded, cache).classes
+    assert reworded.texts_encoded
+
+
+@pytest.mark.parametrize("content", [b"", b"no zip", b"PK\x03\x04 broken"])
+def test_a_damaged_cache_is_made_again(tmp_path, content):
+    cache = tmp_path / "values.npz"
+    cache.write_bytes(content)
+    assert Reader(StubModel(), cache).classes.keys() == set(ATTRIBUTES)
+    model = StubModel()
+    _ = Reader(model, cache).classes
+    assert model.texts_encoded == 0
+
+
+def test_a_folder_is_searched_for_audio_and_its_own_manifest(tmp_path):
+    write_voice(tmp_path / "b.wav")
+    write_voice(tmp_path / "deep" / "A.WAV")
+    write_voice(tmp_path / ".hidden" / "c.wav")
+    (tmp_path / "notes.txt").write_text("no audio")
+    assert [clip.id for clip in intake.find_clips(tmp_path)] == ["b.wav", "deep/A.WAV"]
+    (tmp_path / "manifest.csv").write_text("id,path,emotion\nbee,b.wav,angry\n")
+    found = intake.find_clips(tmp_path)
+    assert [(clip.id, clip.emotion) for clip in found] == [("bee", "angry"), ("deep/A.WAV", "")]
+
+
+def test_a_folder_without_audio_is_refused(tmp_path):
+    with pytest.raises(InputError, match="no audio"):
+        intake.find_clips(tmp_path)
+    with pytest.raises(InputError, match="no folder or manifest"):
+        intake.find_clips(tmp_path / "nowhere")
+
+
+def test_an_id_that_two_files_claim_is_refused(tmp_path):
+    write_voice(tmp_path / "a.wav")
+    write_voice(tmp_path / "b.wav")
+    (tmp_path / "manifest.csv").write_text("id,path\nb.wav,a.wav\n")
+    with pytest.raises(InputError, match=r"'b\.wav'"):
+        intake.find_clips(tmp_path)
+
+
+def test_intake_measures_skips_and_keeps_order(tmp_path, clips):
+    broken = tmp_path / "broken.wav"
+    broken.write_text("not audio")
+    mixed = [clips[5], Clip(id="broken", path=str(broken)), clips[0]]
+    said = []
+    reader = Reader(StubModel())
+    taken = intake.take_in(reader, mixed, tmp_path / "work", say=said.append)
+    assert [clip.id for clip in taken.clips] == [clips[5].id, clips[0].id]
+    assert list(taken.skipped) == ["broken"]
+    assert len(said) == 1
+    assert "broken.wav" in said[0]
+    assert taken.clips[1].pitch == "low"
+    assert taken.clips[1].seconds == pytest.approx(0.6, abs=0.01)
+    expected = reader.model.encode_speech([clips[5].path, clips[0].path]).numpy()
+    np.testing.assert_allclose(taken.vectors, expected, atol=1e-5)
+
+
+def test_a_level_that_cannot_be_measured_stays_as_the_manifest_has_it(tmp_path):
+    path = write_voice(tmp_path / "v.wav", 100)
+    unsure = Reader(StubModel())
+    unsure.probabilities = lambda _: {"gender": {"female": 0.6, "male": 0.4}}
+    clip = Clip(id="v", path=str(path), pitch="high")
+    assert intake.take_in(unsure, [clip], tmp_path / "a").clips[0].pitch == "high"
+    sure = Reader(StubModel())
+    sure.probabilities = lambda _: {"gender": {"female": 0.05, "male": 0.95}}
+    taken = intake.take_in(sure, [clip], tmp_path / "b").clips[0]
+    assert (taken.pitch, taken.gender) == ("low", "")
+
+
+def test_an_interrupted_intake_goes_on_where_it_stopped(tmp_path, clips, monkeypatch):
+    monkeypatch.setattr(intake, "_CHUNK_CLIPS", 2)
+
+    def stop_at_fifth(some):
+        for number, clip in enumerate(some):
+            if number == 4:
+                raise KeyboardInterrupt
+            yield clip
+
+    work = tmp_path / "work"
+    first, second, whole = StubModel(), StubModel(), StubModel()
+    with pytest.raises(KeyboardInterrupt):
+        intake.take_in(Reader(first), clips, work, watch=stop_at_fifth)
+    assert first.clips_encoded == 4
+    work.write_text(work.read_text() + '["cut short', encoding="utf-8")
+    resumed = intake.take_in(Reader(second), clips, work)
+    assert second.clips_encoded == 2
+    at_once = intake.take_in(Reader(whole), clips, tmp_path / "other")
+    np.testing.assert_allclose(resumed.vectors, at_once.vectors, atol=1e-6)
+    assert resumed.clips == at_once.clips
+    other = StubModel("other")
+    intake.take_in(Reader(other), clips, work)
+    assert other.clips_encoded == len(clips)  # another model's vectors are no use
+
+
+def test_a_clip_that_changed_is_encoded_again(tmp_path):
+    path = write_voice(tmp_path / "v.wav", 100)
+    work, model = tmp_path / "work", StubModel()
+    clip = Clip(id="v", path=str(path))
+    intake.take_in(Reader(model), [clip], work)
+    write_voice(path, 200, seconds=0.7)
+    taken = intake.take_in(Reader(model), [clip], work)
+    assert model.clips_encoded == 2
+    assert taken.clips[0].seconds == pytest.approx(0.7, abs=0.01)

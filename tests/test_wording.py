@@ -1,0 +1,229 @@
+"""Descriptions, prompts and the lexicon behind them. Run: pytest tests/test_wording.py."""
+
+import itertools
+import random
+import re
+import time
+
+import pytest
+
+from raclap import lexicon, wording
+from raclap.style import ATTRIBUTES, VALUES, Style
+
+CORE = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
+PAIRS = [(attribute, value) for attribute in ATTRIBUTES for value in VALUES[attribute]]
+FULL = Style(
+    gender="female",
+    emotion="angry",
+    intensity="strong",
+    pitch="high",
+    speed="low",
+    energy="high",
+    phonation="voiced",
+)
+# Words of the emotion lexicon that carry no emotion: both pools may use them.
+NEUTRAL = set(
+    lexicon.words(
+        "a about after all an and as asking at away be before behind by down for from if in into"
+        " is it like of off on out over saying something the their through to tone up voice way"
+        " were what with"
+    )
+)
+PREFIXES = ("over", "dis", "un", "en", "re")
+SUFFIXES = (
+    *("fulness", "ingly", "ately", "ation", "ition", "ement", "iness", "ness", "ment", "ical"),
+    *("ious", "eous", "ency", "ancy", "ance", "ence", "able", "ible", "less", "ful", "ous", "ive"),
+    *("ity", "ety", "ion", "ing", "ish", "ant", "ent", "ate", "ize", "ies", "ied", "ed", "er"),
+    *("al", "ic", "ly", "es", "en", "or", "y", "s", "e"),
+)
+
+
+def stem(word):
+    """Strip suffixes for as long as three letters are left."""
+    shorter = next(
+        (word.removesuffix(s) for s in SUFFIXES if word.endswith(s) and len(word) - len(s) >= 3),
+        None,
+    )
+    return stem(shorter) if shorter else re.sub(r"(.)\1$", r"\1", word)
+
+
+def roots(word):
+    """The stem, with and without each prefix."""
+    bare = [word.removeprefix(p) for p in PREFIXES if word.startswith(p) and len(word) > len(p) + 3]
+    return {stem(form) for form in (word, *bare)}
+
+
+def emotion_words(value, pool):
+    return {
+        word
+        for item in lexicon.wordings("emotion", value, pool)
+        for word in lexicon.words(item.text)
+        if word not in NEUTRAL
+    }
+
+
+def random_style(rng, share=1.0):
+    while True:
+        style = Style(
+            **{name: rng.choice(VALUES[name]) for name in ATTRIBUTES if rng.random() < share}
+        )
+        if style.known:
+            return style
+
+
+def test_stemmer_sees_through_word_families():
+    assert len({stem(word) for word in ("disgust", "disgusted", "disgustedly")}) == 1
+    assert roots("enraged") & roots("raging")
+    assert roots("overjoyed") & roots("joyful")
+    assert not roots("fury") & roots("rage")
+
+
+@pytest.mark.parametrize(("attribute", "value"), PAIRS)
+def test_enough_wordings(attribute, value):
+    seen, unseen = (len(lexicon.wordings(attribute, value, pool)) for pool in wording.POOLS)
+    least = (26, 8) if value in CORE else (16, 6) if attribute == "emotion" else (14, 5)
+    assert seen >= least[0]
+    assert unseen >= least[1]
+    if attribute == "emotion":
+        assert len({stem(word) for word in emotion_words(value, "seen")}) >= 10
+        assert len({stem(word) for word in emotion_words(value, "unseen")}) >= 4
+
+
+def test_unseen_emotion_words_are_of_other_families():
+    seen, unseen = (
+        {word for value in VALUES["emotion"] for word in emotion_words(value, pool)}
+        for pool in wording.POOLS
+    )
+    families = {root for word in seen for root in roots(word)}
+    assert not {word for word in unseen if roots(word) & families}
+    beginnings = {word[:6] for word in seen}
+    assert not {word for word in unseen if word[:6] in beginnings}
+
+
+def test_a_wording_belongs_to_one_value_and_pool():
+    owners = {}
+    for (attribute, value), pool in itertools.product(PAIRS, wording.POOLS):
+        for item in lexicon.wordings(attribute, value, pool):
+            plain = re.sub(r"^an? ", "", item.text)
+            owners.setdefault((item.form in ("degree", "utter", "modifier"), plain), set()).add(
+                (attribute, value, pool)
+            )
+    assert not {plain: who for plain, who in owners.items() if len(who) > 1}
+
+
+def test_nothing_is_said_by_negation():
+    for (attribute, value), pool in itertools.product(PAIRS, wording.POOLS):
+        for item in lexicon.wordings(attribute, value, pool):
+            assert not {"not", "no", "never", "without", "hardly", "barely"} & set(
+                lexicon.words(item.text)
+            )
+
+
+def test_enough_frames_and_pools_differ():
+    seen, unseen = ({frame.template for frame in lexicon.frames(pool)} for pool in wording.POOLS)
+    assert len(seen) >= 25
+    assert len(unseen) >= 8
+    assert not seen & unseen
+
+
+def test_every_subset_of_attributes_gives_clean_english():
+    rng = random.Random(0)
+    for pool in wording.POOLS:
+        for size in range(1, len(ATTRIBUTES) + 1):
+            for names in itertools.combinations(ATTRIBUTES, size):
+                style = random_style(rng).only(names)
+                description = wording.describe(style, rng, pool=pool)
+                text = description.text
+                assert description.style == style
+                assert not re.search(r"[{}\[\]_]|  | [,.?]|,,|^[ ,]|[ ,]$", text), text
+                assert not re.search(r"\b(\w+) \1\b", text), text
+                assert not re.search(r"\ba [aeio]|\ban [^aeiou]|\b(a|an|the) (a|an|the)\b", text), (
+                    text
+                )
+                assert text[-1] not in ".?" or text[0].isupper(), text
+                assert 1 <= len(lexicon.words(text)) <= 50, text
+
+
+def test_every_emotion_takes_every_intensity():
+    rng = random.Random(8)
+    for emotion, intensity in itertools.product(VALUES["emotion"], VALUES["intensity"]):
+        style = Style(emotion=emotion, intensity=intensity)
+        for pool in wording.POOLS:
+            for _ in range(5):
+                assert wording.describe(style, rng, pool=pool).style == style
+
+
+def test_a_description_names_its_style_and_nothing_else():
+    rng = random.Random(1)
+    for pool in wording.POOLS:
+        for _ in range(500):
+            style = random_style(rng, 0.5)
+            text = wording.describe(style, rng, pool=pool).text
+            assert wording.mentioned(text) == style, text
+
+
+def test_describe_mentions_only_what_is_asked_and_known():
+    rng = random.Random(2)
+    description = wording.describe(FULL, rng, attributes=("emotion", "gender"))
+    assert description.style == Style(gender="female", emotion="angry")
+    sad = Style(emotion="sad")
+    assert wording.describe(sad, rng, attributes=("emotion", "pitch")).style == sad
+    with pytest.raises(ValueError, match="at least one known attribute"):
+        wording.describe(sad, rng, attributes=("pitch",))
+    with pytest.raises(ValueError, match="at least one known attribute"):
+        wording.describe(Style(), rng)
+
+
+def test_partial_mentions_count_attributes():
+    rng = random.Random(3)
+    for count in range(1, 8):
+        assert len(wording.partial(FULL, rng, count=count).style.known) == count
+    assert wording.partial(Style(speed="low"), rng, count=3).style == Style(speed="low")
+    styles = {wording.partial(FULL, rng, count=1).style for _ in range(200)}
+    assert len(styles) == len(ATTRIBUTES)
+
+
+def test_descriptions_follow_the_seed_and_vary():
+    first, again, other = (
+        [wording.describe(FULL, rng).text for _ in range(100)]
+        for rng in (random.Random(4), random.Random(4), random.Random(5))
+    )
+    assert first == again
+    assert first != other
+    assert len(set(first)) > 95
+
+
+def test_mild_styles_are_never_put_in_extreme_words():
+    rng = random.Random(6)
+    style = Style(emotion="angry", intensity="low")
+    extreme = [
+        item.text
+        for pool in wording.POOLS
+        for item in lexicon.wordings("emotion", "angry", pool)
+        if item.form == "absolute"
+    ]
+    for pool in wording.POOLS:
+        for _ in range(300):
+            text = wording.describe(style, rng, pool=pool, attributes=("emotion",)).text
+            assert not set(extreme) & set(lexicon.words(text)), text
+
+
+@pytest.mark.parametrize("pool", wording.POOLS)
+@pytest.mark.parametrize(("attribute", "value"), PAIRS)
+def test_prompts_hold_every_wording_and_nothing_else(attribute, value, pool):
+    texts = wording.prompts(attribute, value, pool=pool)
+    assert texts == wording.prompts(attribute, value, pool=pool)
+    assert 10 <= len(texts) <= 40
+    assert len(set(texts)) == len(texts)
+    for item in lexicon.wordings(attribute, value, pool):
+        assert any(item.text.replace("{their}", "their") in text for text in texts)
+    for text in texts:
+        assert set(wording.mentioned(text).known.items()) <= {(attribute, value)}, text
+
+
+def test_describing_is_fast():
+    rng = random.Random(7)
+    start = time.process_time()
+    for _ in range(2000):
+        wording.describe(FULL, rng)
+    assert time.process_time() - start < 1.5
