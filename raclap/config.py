@@ -134,6 +134,8 @@ class TrainConfig:
             cannot help.
         copies: versions of each training clip to choose from: 1 is the clip as recorded, more
             adds augmented ones.
+        wordings: fixed wordings of each clip to choose from; 0 words it afresh every time. With a
+            frozen text encoder, few wordings are encoded once and then remembered.
         seed: the one number that everything random follows from.
     """
 
@@ -147,12 +149,13 @@ class TrainConfig:
     partial: float = 0.5
     same_corpus: float = 0.5
     copies: int = 3
+    wordings: int = 0
     seed: int = 0
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch", "copies"):
             _require(getattr(self, name) >= 1, self, name, "1 or more")
-        for name in ("head_rate", "speech_rate", "text_rate", "weight_decay"):
+        for name in ("wordings", "head_rate", "speech_rate", "text_rate", "weight_decay"):
             _require(getattr(self, name) >= 0, self, name, "0 or more")
         for name in ("warmup", "partial", "same_corpus"):
             _require(0 <= getattr(self, name) <= 1, self, name, "from 0 to 1")

@@ -266,7 +266,9 @@ def batches(
         yield Batch(
             frames=Frames.collate([features.frames(row, copy) for copy, row in keys]),
             styles=styles,
-            descriptions=[_draw(known, config.partial, rng) for known in styles],
+            descriptions=[
+                _draw(style, config, key, rng) for key, style in zip(keys, styles, strict=True)
+            ],
         )
 
 
@@ -288,7 +290,12 @@ def grouped(
     return groups
 
 
-def _draw(known: Style, share: float, rng: random.Random) -> Description:
-    if rng.random() < share:
+def _draw(
+    known: Style, config: TrainConfig, key: tuple[int, int], rng: random.Random
+) -> Description:
+    """Word a clip: everything that is known, or one to three attributes."""
+    if config.wordings:
+        rng = random.Random(f"{config.seed}/{key}/{rng.randrange(config.wordings)}")
+    if rng.random() < config.partial:
         return partial(known, rng, count=rng.randint(1, max(1, min(3, len(known.known)))))
     return describe(known, rng)

@@ -42,7 +42,8 @@ from raclap.towers import Frames, SpeechTower, TextTower
 
 _FROZEN, _TRAINED, _TEACHER = "frozen.safetensors", "model.safetensors", "teacher.safetensors"
 _MIN_TEMPERATURE = 0.01
-_AT_ONCE = 16  # clips in one pass of the upper layers
+_CLIPS_AT_ONCE = 16  # in one pass of the upper layers
+_TEXTS_AT_ONCE = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,13 +132,23 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
         with torch.no_grad():
             self.log_scale.clamp_(0.0, -np.log(_MIN_TEMPERATURE))
 
-    def forward(self, frames: Frames, ids: Tensor, mask: Tensor) -> Output:
-        """Encode a batch of clips and descriptions for training."""
+    def forward(self, frames: Frames, texts: Tensor) -> Output:
+        """Encode a batch for training: clips, and descriptions as :meth:`pool_texts` gives them."""
         speech = normalize(self.speech(frames).float(), dim=-1)
-        text = normalize(self.text(ids, mask).float(), dim=-1)
+        text = normalize(self.text.projection(texts).float(), dim=-1)
         with torch.autocast("cpu", enabled=False):  # half precision would tie close cosines
             logits = self.log_scale.exp() * speech @ text.T
         return Output(speech=speech, text=text, logits=logits)
+
+    def pool_texts(self, texts: Sequence[str]) -> Tensor:
+        """Run the text encoder on N texts: (N, H), before the projection.
+
+        Texts of about one length go together, so that little is padded.
+        """
+        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+        chunks = [order[i : i + _TEXTS_AT_ONCE] for i in range(0, len(order), _TEXTS_AT_ONCE)]
+        pooled = [self.text.pooled(*self.tokenize([texts[i] for i in chunk])) for chunk in chunks]
+        return torch.cat(pooled)[torch.tensor(order).argsort()]
 
     @cached_property
     def _vocabulary(self) -> frozenset[str]:
@@ -172,7 +183,7 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
             raise TypeError("encode_text takes a list of texts: encode_text([text])")
         if not len(texts):
             return torch.zeros(0, self.dim)
-        return normalize(self.text(*self.tokenize(texts)).float(), dim=-1)
+        return normalize(self.text.projection(self.pool_texts(texts)).float(), dim=-1)
 
     @torch.inference_mode()
     def encode_speech(self, clips: Sequence[str | Path | np.ndarray]) -> Tensor:
@@ -201,8 +212,8 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
         vectors = torch.zeros(len(clips), self.dim)
         # Clips of one length together, so that little is padded.
         order = sorted(range(len(frames)), key=lambda i: int(frames[i].attended))
-        for start in range(0, len(order), _AT_ONCE):
-            chosen = order[start : start + _AT_ONCE]
+        for start in range(0, len(order), _CLIPS_AT_ONCE):
+            chosen = order[start : start + _CLIPS_AT_ONCE]
             batch = normalize(self.speech(Frames.collate([frames[i] for i in chosen])), dim=-1)
             vectors.index_add_(0, torch.tensor([owners[i] for i in chosen]), batch.float())
         return normalize(vectors, dim=-1)

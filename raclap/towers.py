@@ -293,8 +293,12 @@ class TextTower(nn.Module):
         """Modules that never train when the lower ``layers`` are frozen."""
         return [self.encoder.embeddings, *self.encoder.encoder.layer[:layers]]
 
-    def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """Turn (B, L) token ids and their (B, L) mask into (B, D)."""
+    def pooled(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """Return (B, H): the mean over real tokens of the encoder's last hidden states."""
         hidden = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state  # (B, L, H)
         weight = mask[..., None].to(hidden.dtype)
-        return self.projection((hidden * weight).sum(1) / weight.sum(1).clamp(min=1))
+        return (hidden * weight).sum(1) / weight.sum(1).clamp(min=1)
+
+    def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """Turn (B, L) token ids and their (B, L) mask into (B, D)."""
+        return self.projection(self.pooled(ids, mask))

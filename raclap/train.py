@@ -16,7 +16,7 @@ import math
 import random
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +39,7 @@ from raclap.wording import describe, prompts
 
 CACHE = Path(".cache/features")
 _LOG_STEPS = 10
+_VALIDATIONS = 10  # about so many in a run
 _SAVE_SECONDS = 180  # between two points from which a killed run can go on
 _CALIBRATION = 2000  # clips that set the standardisation
 _FEW = 50  # validation clips below which a corpus says too little
@@ -107,7 +108,8 @@ def train(
     run.resume()
     while run.epoch < settings.epochs:
         run.one_epoch(learning)
-        run.keep_if_best(validate(model, held_out), config)
+        if run.epoch % max(1, settings.epochs // _VALIDATIONS) == 0 or run.epoch == settings.epochs:
+            run.keep_if_best(validate(model, held_out), config)
     return run.finish()
 
 
@@ -117,14 +119,18 @@ _SPLITS = ("train", "valid")
 def step(
     model: RACLAP,
     batch: Batch,
+    pool: Callable[[list[str]], Tensor],
     teacher: RACLAP | None,
     wordings: Wordings | None,
     settings: RelationConfig,
 ) -> Loss:
-    """Run one batch forward: the student, the teacher's targets if there is one, the loss."""
-    ids, mask = model.tokenize([description.text for description in batch.descriptions])
+    """Run one batch forward: the student, the teacher's targets if there is one, the loss.
+
+    ``pool`` runs the text encoder on texts: (B, H).
+    """
+    texts = [description.text for description in batch.descriptions]
     with torch.autocast("cpu", torch.bfloat16):
-        student: Output = model(batch.frames, ids, mask)
+        student: Output = model(batch.frames, pool(texts))
     if teacher is None or wordings is None:
         return combine(student.logits)
     with torch.no_grad():
@@ -154,6 +160,7 @@ class _Run:
         self.wordings = None
         if teacher is not None:
             self.wordings = Wordings(teacher.encode_text, relations.wordings, settings.seed)
+        self.pool = _Remembered(model) if settings.text_rate == 0 else model.pool_texts
         self.optimizer = AdamW(_groups_of(model, settings), weight_decay=settings.weight_decay)
         self.peaks = [group["lr"] for group in self.optimizer.param_groups]
         self.epoch = self.batch = self.steps = self.total_steps = 0
@@ -166,12 +173,19 @@ class _Run:
         self.model.train()
         plan = batches(features, features.rows, self.settings, epoch=self.epoch, start=self.batch)
         total = self.total_steps // self.settings.epochs
-        bar = tqdm(plan, f"{self.stage} {self.epoch}", total=total, initial=self.batch, leave=False)
+        bar = tqdm(
+            plan,
+            f"{self.stage} {self.epoch}",
+            total=total,
+            initial=self.batch,
+            leave=False,
+            mininterval=1 if sys.stderr.isatty() else 30,
+        )
         terms: list[tuple[float, float, float]] = []
         for batch in bar:
             torch.manual_seed(self.settings.seed * 1_000_003 + self.steps)  # dropout, too, resumes
             self._set_rates()
-            loss = step(self.model, batch, self.teacher, self.wordings, self.relations)
+            loss = step(self.model, batch, self.pool, self.teacher, self.wordings, self.relations)
             self.optimizer.zero_grad(set_to_none=True)
             loss.total.backward()
             clip_grad_norm_(self.model.parameters(), 1.0)
@@ -180,7 +194,7 @@ class _Run:
             self.steps += 1
             self.batch += 1
             terms.append((loss.total.item(), loss.contrastive.item(), loss.relation.item()))
-            bar.set_postfix(loss=f"{terms[-1][0]:.3f}", scale=f"{self.model.scale:.1f}")
+            bar.set_postfix(loss=f"{terms[-1][0]:.3f}", refresh=False)
             if self.steps % _LOG_STEPS == 0:
                 names = ("loss", "contrastive", "relation")
                 means = dict(zip(names, np.mean(terms, axis=0).round(5).tolist(), strict=True))
@@ -262,6 +276,22 @@ class _Run:
     def _log(self, row: dict) -> None:
         with (self.output / "history.jsonl").open("a") as file:
             file.write(json.dumps(row) + "\n")
+
+
+class _Remembered:
+    """A frozen text encoder's answers, each computed once."""
+
+    def __init__(self, model: RACLAP) -> None:
+        self.model = model
+        self._known: dict[str, Tensor] = {}
+
+    @torch.no_grad()
+    def __call__(self, texts: list[str]) -> Tensor:
+        new = [text for text in dict.fromkeys(texts) if text not in self._known]
+        if new:
+            self.model.text.encoder.eval()
+            self._known |= dict(zip(new, self.model.pool_texts(new), strict=True))
+        return torch.stack([self._known[text] for text in texts])
 
 
 def _groups_of(model: RACLAP, settings: TrainConfig) -> list[dict]:

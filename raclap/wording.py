@@ -33,6 +33,7 @@ __all__ = ["POOLS", "Description", "describe", "mentioned", "normalize", "partia
 _ANYONE = tuple(map(Wording.of, ("someone", "somebody", "a person", "a speaker")))
 _PEOPLE = tuple(map(Wording.of, ("person", "speaker")))
 _SPEAKING = tuple(map(Wording.of, ("speaking", "talking")))
+_GRANTED = ("phonation", "voiced")
 _PRONOUNS = {  # they, the, their
     "female": ("she", "her", "her"),
     "male": ("he", "his", "his"),
@@ -77,8 +78,8 @@ def describe(
         style: what is true of the clip; it has at least one known value to mention.
         rng: the only source of randomness.
         pool: ``seen`` or ``unseen`` words and frames.
-        attributes: which attributes to mention, all known ones by default; unknown ones are never
-            mentioned.
+        attributes: which attributes to mention; by default all known ones that are worth saying:
+            that a voice is voiced goes without saying. Unknown ones are never mentioned.
 
     Returns:
         A description whose style is exactly what the text mentions.
@@ -87,7 +88,8 @@ def describe(
         ValueError: there is nothing to mention.
     """
     known = style.known
-    names = known if attributes is None else set(attributes)
+    worth = [name for name in known if (name, known[name]) != _GRANTED] or list(known)
+    names = worth if attributes is None else set(attributes)
     said = {name: value for name, value in known.items() if name in names}
     if not said:
         raise ValueError("a description needs at least one known attribute to mention; got none")

@@ -5,11 +5,14 @@ from __future__ import annotations
 from argparse import Namespace
 from pathlib import Path
 
+import gradio as gr
 import pytest
 from stub import write_voice
 
 import app
 from raclap import command
+from raclap.interface import launch_options
+from raclap.search import Engine
 
 
 def test_missing_gallery_ends_with_one_sentence(
@@ -58,3 +61,26 @@ def test_a_gallery_is_opened_as_it_is(tmp_path: Path, engine) -> None:
     engine.gallery.save(tmp_path)
     assert app.indexed(str(tmp_path), "model") == str(tmp_path)
     assert app.indexed("bundled", "model") == "bundled"
+
+
+@pytest.mark.parametrize(
+    ("space", "words", "host", "port"),
+    [
+        ("", [], None, None),  # Gradio's own default is this machine only
+        ("someone/space", [], "0.0.0.0", None),
+        ("someone/space", ["--host", "127.0.0.2", "--port", "7777"], "127.0.0.2", 7777),
+    ],
+)
+def test_where_the_page_listens(
+    space: str, words: list[str], host: str | None, port: int | None, engine, monkeypatch
+) -> None:
+    seen: dict[str, object] = {}
+    monkeypatch.setattr(Engine, "open", lambda *places: engine)
+    monkeypatch.setattr(gr.Blocks, "launch", lambda page, **options: seen.update(options))
+    monkeypatch.delenv("SPACE_ID", raising=False)
+    if space:
+        monkeypatch.setenv("SPACE_ID", space)
+    assert app.main(words) == 0
+    assert (seen["server_name"], seen["server_port"]) == (host, port)
+    assert not seen["mcp_server"]
+    assert seen.keys() >= launch_options(engine).keys()

@@ -16,6 +16,8 @@ from raclap.tabs import EXAMPLES
 
 playwright = pytest.importorskip("playwright.sync_api")
 expect = playwright.expect
+PATIENCE_MS = 60_000  # a busy machine is slow, not wrong
+expect.set_options(timeout=PATIENCE_MS)
 CHROMIUM = os.environ.get("RACLAP_TEST_CHROMIUM") or shutil.which("chromium")
 
 pytestmark = [
@@ -45,7 +47,7 @@ def page(
     """The opened page; give its width by indirect parameter."""
     width = getattr(request, "param", 1280)
     page = browser.new_page(viewport={"width": width, "height": 900})
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(PATIENCE_MS)
 
     def asked(request: playwright.Request) -> None:
         host = urlsplit(request.url).hostname

@@ -143,7 +143,7 @@ CLICK = np.where(np.arange(RATE_HZ) == 5_000, 0.9, 0).astype(np.float32)
         noise(1.0, 1e-6),
         np.where(np.arange(1_600) == 1_599, 1, 0).astype(np.float32),
     ],
-    ids="click dc zeros short short-noise tone square faint last-sample".split(),
+    ids=["click", "dc", "zeros", "short", "short-noise", "tone", "square", "faint", "last-sample"],
 )
 def test_all_figures_are_finite(waveform):
     found = measure(waveform)

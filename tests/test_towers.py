@@ -25,26 +25,26 @@ from raclap.model import RACLAP
 from raclap.tiny import tiny_speech, tiny_text
 from raclap.towers import Frames, mask_of, statistics
 
-WAVE = dict(
-    hidden_size=16,
-    num_hidden_layers=3,
-    num_attention_heads=2,
-    intermediate_size=32,
-    conv_dim=(8, 8, 8),
-    conv_kernel=(10, 8, 8),
-    conv_stride=(5, 8, 8),
-    num_feat_extract_layers=3,
-    num_conv_pos_embeddings=16,
-    num_conv_pos_embedding_groups=4,
-)
-TEXT = dict(
-    vocab_size=60,
-    hidden_size=16,
-    num_hidden_layers=2,
-    num_attention_heads=2,
-    intermediate_size=32,
-    max_position_embeddings=70,
-)
+WAVE = {
+    "hidden_size": 16,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 2,
+    "intermediate_size": 32,
+    "conv_dim": (8, 8, 8),
+    "conv_kernel": (10, 8, 8),
+    "conv_stride": (5, 8, 8),
+    "num_feat_extract_layers": 3,
+    "num_conv_pos_embeddings": 16,
+    "num_conv_pos_embedding_groups": 4,
+}
+TEXT = {
+    "vocab_size": 60,
+    "hidden_size": 16,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 32,
+    "max_position_embeddings": 70,
+}
 
 
 def wave(kind, norm="group", stable=False):

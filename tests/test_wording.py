@@ -132,7 +132,7 @@ def test_every_subset_of_attributes_gives_clean_english():
         for size in range(1, len(ATTRIBUTES) + 1):
             for names in itertools.combinations(ATTRIBUTES, size):
                 style = random_style(rng).only(names)
-                description = wording.describe(style, rng, pool=pool)
+                description = wording.describe(style, rng, pool=pool, attributes=names)
                 text = description.text
                 assert description.style == style
                 assert not re.search(r"[{}\[\]_]|  | [,.?]|,,|^[ ,]|[ ,]$", text), text
@@ -158,8 +158,17 @@ def test_a_description_names_its_style_and_nothing_else():
     for pool in wording.POOLS:
         for _ in range(500):
             style = random_style(rng, 0.5)
-            text = wording.describe(style, rng, pool=pool).text
+            text = wording.describe(style, rng, pool=pool, attributes=ATTRIBUTES).text
             assert wording.mentioned(text) == style, text
+
+
+def test_that_a_voice_is_voiced_goes_without_saying():
+    rng = random.Random(2)
+    style = Style(emotion="sad", phonation="voiced")
+    assert wording.describe(style, rng).style == Style(emotion="sad")
+    assert wording.describe(style.only(["phonation"]), rng).style == Style(phonation="voiced")
+    whispered = Style(emotion="sad", phonation="whispered")
+    assert wording.describe(whispered, rng).style == whispered
 
 
 def test_describe_mentions_only_what_is_asked_and_known():

@@ -1,13 +1,14 @@
 """Acting: a neutral utterance becomes the same sentence in an asked style, through WORLD.
 
-In: neutral samples and a `Direction`. Out: acted samples at 16 kHz. The emotion recipes follow the
-summary of 104 studies of vocal expression by Juslin & Laukka (2003, table 7); the textures that tell
-emotions of equal level apart (tremor, creak, roughness, syllable accents, breaths) are our own
-choice in that spirit. Not here: who says what (plan.py), base voices (voices.py), files (make.py).
+In: neutral samples and a `Direction`. Out: acted samples at 16 kHz. The emotion recipes follow what
+Juslin & Laukka (2003) gathered about vocal expression; the textures that tell emotions of equal
+level apart (tremor, creak, roughness, syllable accents, breaths) are our own choice in that spirit.
+Not here: who says what (plan.py), base voices (voices.py), files (make.py).
 """
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass, fields, replace
 
@@ -20,9 +21,10 @@ RATE_HZ = 16000
 FRAME_SECONDS = 0.005
 
 # Asked level -> offset in semitones, articulation rate in syllables a second, tilt in dB an octave.
-PITCH_OFFSET = {"low": -3.8, "medium": 0.0, "high": 4.0}
-SYLLABLE_RATE = {"low": 3.2, "medium": 4.5, "high": 6.1}
+PITCH_OFFSET = {"low": -4.2, "medium": 0.0, "high": 4.6}
+SYLLABLE_RATE = {"low": 3.5, "medium": 5.5, "high": 8.0}
 EFFORT_TILT = {"low": -3.2, "medium": 0.0, "high": 3.2}
+SHORTEST_SECONDS = 1.15  # of speech; faster than that, a short sentence is a mere burst
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,11 +47,13 @@ class Recipe:
     creak: float = 0.0  # 0..1, irregular low pulses towards the end
     formant: float = 0.0  # share by which formants move up
     nasal: float = 0.0  # dB dip near 900 Hz
+    ring: float = 0.0  # dB around 3 kHz: the edge of a hard voice
     decay: float = 0.0  # dB lost over the utterance
     uneven: float = 0.0  # 0..1, irregular tempo
     pauses: float = 0.0  # expected number of added pauses
     gasp: float = 0.0  # chance of an audible breath in before speaking
     sigh: float = 0.0  # chance of an audible breath out afterwards
+    chuckle: float = 0.0  # chance of a breathy laugh before or afterwards
 
     def scaled(self, amount: float) -> Recipe:
         """Move every field `amount` of the way from neutral to this recipe (above 1: beyond)."""
@@ -69,16 +73,16 @@ RECIPES = {
         punch=-4.0, stretch=0.22, final=-1.0,
     ),
     "happy": Recipe(
-        pitch=3.0, spread=1.4, tempo=1.08, tilt=1.2, slope=0.8, accent=4.6, punch=2.0,
-        formant=0.065, final=2.0,
+        pitch=3.0, spread=1.4, tempo=1.08, tilt=1.2, slope=0.8, accent=5.5, punch=-2.0,
+        formant=0.075, final=2.5, chuckle=0.6,
     ),
     "sad": Recipe(
         pitch=-1.8, spread=0.5, tempo=0.76, tilt=-1.8, breath=0.35, smooth=0.3, slope=-3.8,
         final=-1.5, accent=-1.0, decay=8.0, pauses=1.3, sigh=0.65, stretch=0.15, formant=-0.02,
     ),
     "angry": Recipe(
-        pitch=2.2, spread=1.25, tempo=1.12, tilt=2.6, breath=-0.5, accent=-4.2, punch=9.0,
-        rough=0.45, slope=-0.8, final=-2.0, formant=0.01,
+        pitch=2.2, spread=1.25, tempo=1.12, tilt=2.6, breath=-0.6, accent=-5.0, punch=12.0,
+        rough=0.45, slope=-0.8, final=-2.0, ring=7.0,
     ),
     "fearful": Recipe(
         pitch=4.0, spread=0.6, tempo=1.16, tilt=0.2, breath=0.35, tremor=1.0, uneven=0.45,
@@ -93,7 +97,7 @@ RECIPES = {
         breath=0.12, gasp=0.8, stretch=0.1,
     ),
 }  # fmt: skip
-AMOUNT = {"normal": 0.9, "strong": 1.45}
+AMOUNT = {"normal": 0.95, "strong": 1.45}
 # Levels are asked for on their own, so an emotion keeps only part of its own level.
 OWN_LEVEL = 0.6
 
@@ -105,6 +109,7 @@ class Direction:
     text: str
     f0_hz: float
     tract: float
+    brightness: float
     emotion: str
     intensity: str
     phonation: str
@@ -170,8 +175,10 @@ def act(utterance: Utterance, direction: Direction, rng: np.random.Generator) ->
     Returns:
         Samples, shape (S,), float64, 16 kHz, RMS about 0.05, peak at most 0.7.
     """
-    recipe = _varied(RECIPES[direction.emotion].scaled(AMOUNT[direction.intensity]), rng)
     whispered = direction.phonation == "whispered"
+    # Without F0 the other means have to carry more.
+    amount = AMOUNT[direction.intensity] * (1.25 if whispered else 1.0)
+    recipe = _varied(RECIPES[direction.emotion].scaled(amount), rng)
     places = _timing(utterance, direction, recipe, rng)
     near = np.rint(places).astype(int)
     frames = len(places)
@@ -192,11 +199,15 @@ def act(utterance: Utterance, direction: Direction, rng: np.random.Generator) ->
     spectrum = _between(utterance.spectrum, places)
     formants = (1 + recipe.formant) / direction.tract
     if whispered:
-        # Without F0 the melody survives as a slight movement of the formants, as in real whisper.
-        formants = 1.04 * formants * (1 + np.clip(0.012 * (movement + 0.4 * height), -0.1, 0.1))
+        # The melody survives as a slight movement of the formants, as in real whisper.
+        formants = 1.04 * formants * (1 + np.clip(0.014 * (movement + 0.4 * height), -0.1, 0.1))
     spectrum = _warped(spectrum, np.broadcast_to(formants, frames))
-    tilt = EFFORT_TILT[direction.energy] + OWN_LEVEL * recipe.tilt + rng.normal(0, 0.3)
-    spectrum = spectrum + _colour(spectrum.shape[1], tilt, recipe.nasal, whispered, voiced)
+    effort = EFFORT_TILT[direction.energy] + OWN_LEVEL * recipe.tilt + rng.normal(0, 0.3)
+    tilt = effort + direction.brightness
+    if whispered:
+        spectrum = gaussian_filter1d(spectrum, 9, axis=1)  # open glottis: wide formants
+        tilt = effort + 0.3 * direction.brightness - 1.0  # noise is bright as it is
+    spectrum = spectrum + _colour(spectrum.shape[1], tilt, recipe, whispered, voiced)
     gain = wobble - recipe.decay * progress + recipe.punch * stress * (0.5 - phase)
     spectrum = spectrum + (gaussian_filter1d(gain, 2) * np.log(10) / 10)[:, None]
 
@@ -209,7 +220,7 @@ def act(utterance: Utterance, direction: Direction, rng: np.random.Generator) ->
     )
     if recipe.rough > 0 and not whispered:
         samples = _roughened(samples, recipe.rough, rng)
-    return _placed(samples, recipe, tilt, rng)
+    return _placed(samples, recipe, effort, rng)
 
 
 def syllables(text: str) -> int:
@@ -241,7 +252,8 @@ def _timing(
     speaking = utterance.level > -35
     neutral_rate = syllables(direction.text) / (speaking.sum() * FRAME_SECONDS)
     rate = SYLLABLE_RATE[direction.speed] * recipe.tempo**OWN_LEVEL * np.exp(rng.normal(0, 0.05))
-    length = np.full(len(speaking), np.clip(neutral_rate / rate, 0.5, 2.0))
+    rate = min(rate, syllables(direction.text) / SHORTEST_SECONDS)
+    length = np.full(len(speaking), np.clip(neutral_rate / rate, 0.42, 2.0))
     nucleus = np.zeros(len(speaking))
     nucleus[utterance.nuclei] = 1
     bump = gaussian_filter1d(nucleus, 8)
@@ -274,7 +286,7 @@ def _syllables(utterance: Utterance) -> tuple[np.ndarray, np.ndarray]:
     nuclei = utterance.nuclei if len(utterance.nuclei) else np.array([frames // 2])
     cuts = [
         left + int(np.argmin(utterance.level[left:right]))
-        for left, right in zip(nuclei[:-1], nuclei[1:], strict=True)
+        for left, right in itertools.pairwise(nuclei)
     ]
     edges = np.array([max(0, nuclei[0] - 25), *cuts, min(frames, nuclei[-1] + 40)])
     height = utterance.level[nuclei] + 1.2 * utterance.semitones[nuclei]
@@ -343,17 +355,21 @@ def _warped(spectrum: np.ndarray, factor: np.ndarray) -> np.ndarray:
 
 
 def _colour(
-    bins: int, tilt: float, nasal: float, whispered: bool, voiced: np.ndarray
+    bins: int, tilt: float, recipe: Recipe, whispered: bool, voiced: np.ndarray
 ) -> np.ndarray:
-    """Return the log-power colouring of vocal effort, nasality and whisper, shape (T or 1, F)."""
+    """Return the log-power colouring of vocal effort, nasality, hardness and whisper, (T, F)."""
     hertz = np.linspace(0, RATE_HZ / 2, bins)
     octaves = np.log2(np.clip(hertz, 300, 5000) / 500)
-    decibels = tilt * octaves - nasal * np.exp(-(((hertz - 900) / 260) ** 2))
-    decibels = decibels + 0.45 * nasal * np.exp(-(((hertz - 270) / 120) ** 2))
-    rows = np.broadcast_to(decibels, (len(voiced), bins)).copy()
+    mouth = 0.45 * recipe.nasal * np.exp(-(((hertz - 270) / 120) ** 2))
+    mouth = mouth - recipe.nasal * np.exp(-(((hertz - 900) / 260) ** 2))
+    mouth = mouth + recipe.ring * np.exp(-(((hertz - 3000) / 700) ** 2))
+    # Effort brightens the voice itself much more than the hiss of its consonants.
+    share = gaussian_filter1d(np.where(voiced, 1.0, 0.35), 2)
+    rows = mouth + tilt * share[:, None] * octaves
     if whispered:
         # A whisper has no glottal pulse: little below 500 Hz and a flatter slope above.
-        flat = 4.0 * np.log2(np.clip(hertz, 200, 4000) / 1000) - 14
+        flat = 1.5 * np.log2(np.clip(hertz, 500, 4000) / 1000) - 14
+        flat = flat + 9.0 * np.log2(np.clip(hertz, 60, 550) / 550)
         rows[voiced] += flat
     return rows * np.log(10) / 10
 
@@ -390,25 +406,40 @@ def _breathing(seconds: float, inward: bool, rng: np.random.Generator) -> np.nda
     return breath / np.sqrt(np.mean(breath**2))
 
 
+def _chuckling(rng: np.random.Generator) -> np.ndarray:
+    """Make a short laugh through the nose: two to four puffs of breath, each weaker."""
+    pause = np.zeros(int(rng.uniform(0.05, 0.09) * RATE_HZ))
+    puffs = [
+        np.concatenate([_breathing(rng.uniform(0.09, 0.13), False, rng) * 0.8**index, pause])
+        for index in range(rng.integers(2, 5))
+    ]
+    return np.concatenate(puffs)
+
+
+def _silence(shortest: float, longest: float, rng: np.random.Generator) -> np.ndarray:
+    return np.zeros(int(rng.uniform(shortest, longest) * RATE_HZ))
+
+
 def _placed(
-    samples: np.ndarray, recipe: Recipe, tilt: float, rng: np.random.Generator
+    samples: np.ndarray, recipe: Recipe, effort: float, rng: np.random.Generator
 ) -> np.ndarray:
     """Add breaths, silence around and room noise, and set a level that tells nothing for sure."""
-    decibels = -27 + 0.5 * tilt + rng.uniform(-3.5, 3.5)
+    decibels = -27 + 0.5 * effort + rng.uniform(-3.5, 3.5)
     loudness = 10 ** (decibels / 20)
     samples = samples / np.sqrt(np.mean(samples**2)) * loudness
-    pieces = [np.zeros(int(rng.uniform(0.06, 0.16) * RATE_HZ))]
+    before, after = [_silence(0.06, 0.16, rng)], [_silence(0.08, 0.2, rng)]
     if rng.random() < recipe.gasp:
-        pieces += [
-            _breathing(rng.uniform(0.22, 0.36), True, rng) * loudness * rng.uniform(0.14, 0.3),
-            np.zeros(int(rng.uniform(0.04, 0.1) * RATE_HZ)),
-        ]
-    pieces.append(samples)
+        gasp = _breathing(rng.uniform(0.22, 0.36), True, rng) * rng.uniform(0.14, 0.3)
+        before += [gasp * loudness, _silence(0.04, 0.1, rng)]
+    if rng.random() < recipe.chuckle:
+        laugh = _chuckling(rng) * rng.uniform(0.2, 0.4) * loudness
+        if rng.random() < 0.5:
+            before += [laugh, _silence(0.03, 0.1, rng)]
+        else:
+            after = [_silence(0.03, 0.1, rng), laugh, *after]
     if rng.random() < recipe.sigh:
-        pieces.append(
-            _breathing(rng.uniform(0.4, 0.65), False, rng) * loudness * rng.uniform(0.1, 0.22)
-        )
-    pieces.append(np.zeros(int(rng.uniform(0.08, 0.2) * RATE_HZ)))
-    whole = np.concatenate(pieces)
+        sigh = _breathing(rng.uniform(0.4, 0.65), False, rng) * rng.uniform(0.1, 0.22)
+        after = [sigh * loudness, *after]
+    whole = np.concatenate([*before, samples, *after])
     whole = whole + rng.normal(size=len(whole)) * 10 ** (rng.uniform(-72, -62) / 20)
     return whole * min(1.0, 0.7 / np.abs(whole).max())

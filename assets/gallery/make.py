@@ -56,6 +56,7 @@ def _act(take: plan.Take, seed: int) -> np.ndarray:
     direction = acting.Direction(
         f0_hz=speaker.f0_hz,
         tract=speaker.tract,
+        brightness=speaker.brightness,
         **{key: asked[key] for key in asked if key not in ("name", "speaker")},
     )
     rng = np.random.default_rng([seed, zlib.crc32(take.name.encode())])

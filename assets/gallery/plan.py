@@ -26,32 +26,34 @@ class Speaker:
     voice: str
     f0_hz: float
     tract: float  # vocal-tract length against the base voice's; above 1 is longer, so darker
+    brightness: float  # dB an octave that bring the base voice to an average vocal effort
+
+
+def _speaker(name: str, split: str, voice: str, *figures: float) -> Speaker:
+    gender = {"f": "female", "m": "male"}[name[0]]
+    f0_hz, tract, brightness = figures
+    return Speaker(
+        name=name,
+        gender=gender,
+        split=split,
+        voice=voice,
+        f0_hz=f0_hz,
+        tract=tract,
+        brightness=brightness,
+    )
 
 
 SPEAKERS = (
-    Speaker(name="f1", gender="female", split="train", voice="hibari-heart", f0_hz=192, tract=1.0),
-    Speaker(name="f2", gender="female", split="train", voice="kokoro-alpha", f0_hz=232, tract=0.98),
-    Speaker(
-        name="f3", gender="female", split="train", voice="kokoro-gongitsune", f0_hz=205, tract=1.03
-    ),
-    Speaker(
-        name="f4", gender="female", split="valid", voice="kokoro-tebukuro", f0_hz=245, tract=0.96
-    ),
-    Speaker(name="f5", gender="female", split="test", voice="kokoro-nezumi", f0_hz=216, tract=1.01),
-    Speaker(name="m1", gender="male", split="train", voice="kokoro-kumo", f0_hz=103, tract=1.0),
-    Speaker(
-        name="m2",
-        gender="male",
-        split="train",
-        voice="kokoro-kumo-gongitsune",
-        f0_hz=126,
-        tract=1.09,
-    ),
-    Speaker(name="m3", gender="male", split="train", voice="flite-rms", f0_hz=110, tract=0.98),
-    Speaker(
-        name="m4", gender="male", split="valid", voice="kokoro-kumo-tebukuro", f0_hz=115, tract=1.06
-    ),
-    Speaker(name="m5", gender="male", split="test", voice="flite-awb", f0_hz=128, tract=1.02),
+    _speaker("f1", "train", "hibari-heart", 224, 1.00, 0.0),
+    _speaker("f2", "train", "kokoro-alpha", 252, 0.98, -0.4),
+    _speaker("f3", "train", "kokoro-gongitsune", 233, 1.03, 2.3),
+    _speaker("f4", "valid", "kokoro-tebukuro", 260, 0.96, -1.2),
+    _speaker("f5", "test", "kokoro-nezumi", 243, 1.01, 0.0),
+    _speaker("m1", "train", "kokoro-kumo", 126, 1.00, 3.3),
+    _speaker("m2", "train", "kokoro-kumo-gongitsune", 148, 1.09, 3.8),
+    _speaker("m3", "train", "flite-rms", 134, 0.98, 3.2),
+    _speaker("m4", "valid", "kokoro-kumo-tebukuro", 140, 1.06, 3.0),
+    _speaker("m5", "test", "flite-awb", 152, 1.02, 1.8),
 )
 
 GALLERY_SENTENCES = (

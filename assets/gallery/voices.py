@@ -10,6 +10,7 @@ import hashlib
 import importlib
 import importlib.resources
 import json
+import math
 import subprocess
 import tempfile
 from functools import cache
@@ -18,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import soundfile
-import soxr
+from scipy.signal import resample_poly
 
 RATE_HZ = 16000
 
@@ -54,7 +55,9 @@ def speak(voice: str, text: str, cache_folder: Path) -> np.ndarray:
             "kokoro": lambda _, line: _kokoro(voice, line),
             "flite": _flite,
         }[engine](name, text)
-        samples = soxr.resample(np.asarray(samples, dtype=np.float64), rate_hz, RATE_HZ)
+        common = math.gcd(rate_hz, RATE_HZ)
+        samples = np.asarray(samples, dtype=np.float64)
+        samples = resample_poly(samples, RATE_HZ // common, rate_hz // common)
         path.parent.mkdir(parents=True, exist_ok=True)
         soundfile.write(path, _tidied(samples), RATE_HZ, subtype="PCM_16")
     return soundfile.read(path, dtype="float64")[0]

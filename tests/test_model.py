@@ -1,0 +1,336 @@
+"""Encoding, saving and loading of a tiny model. Run: python -m pytest tests/test_model.py."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from huggingface_hub import PyTorchModelHubMixin
+from safetensors.torch import load_file, save_file
+from stub import write_voice
+from torch.nn.functional import normalize
+
+import raclap.model
+from raclap import audio
+from raclap.config import InputError, ModelConfig, preset
+from raclap.model import RACLAP
+
+TEXTS = ["an angry man, shouting", "a calm woman", "someone whispers fast, frightened and low"]
+
+
+@pytest.fixture(scope="module")
+def voices(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("voices")
+    told = ((110, 0.4), (180, 1.3), (260, 0.9))
+    return [write_voice(folder / f"{f0}.wav", f0, seconds) for f0, seconds in told]
+
+
+def make(voices, seed=0):
+    torch.manual_seed(seed)
+    model = RACLAP.create(preset("tiny").model)
+    with torch.no_grad():
+        frames = [model.speech.lower(audio.load(path)) for path in voices]
+        pooled = torch.cat([model.speech.pooled(each) for each in frames])
+        model.speech.calibrate(pooled, torch.cat([each.prosody for each in frames]))
+    return model
+
+
+@pytest.fixture(scope="module")
+def model(voices):
+    return make(voices)
+
+
+@pytest.fixture(scope="module")
+def saved(model, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("checkpoint")
+    model.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def checkpoint(saved, tmp_path):
+    """A copy of the checkpoint to damage."""
+    return shutil.copytree(saved, tmp_path / "checkpoint")
+
+
+@pytest.fixture(autouse=True)
+def offline(monkeypatch):
+    """Nothing here may reach for the hub."""
+
+    def reach(*_, **__):
+        raise AssertionError("the hub was asked")
+
+    monkeypatch.setattr(PyTorchModelHubMixin, "push_to_hub", reach)
+    monkeypatch.setattr(raclap.model, "snapshot_download", reach)
+
+
+# ---- encoding
+
+
+def test_vectors_are_unit_float32(model, voices):
+    for vectors in (model.encode_speech(voices), model.encode_text(TEXTS)):
+        assert (vectors.shape, vectors.dtype) == ((3, model.dim), torch.float32)
+        torch.testing.assert_close(vectors.norm(dim=-1), torch.ones(3))
+        assert (vectors @ vectors.T).fill_diagonal_(0).max() < 0.999
+
+
+def test_encoding_twice_is_identical_to_the_bit(model, voices):
+    assert model.encode_speech(voices).equal(model.encode_speech(voices))
+    assert model.encode_text(TEXTS).equal(model.encode_text(TEXTS))
+
+
+def test_alone_as_in_a_batch(model, voices):
+    alone = torch.cat([model.encode_speech([path]) for path in voices])
+    for together in (model.encode_speech(voices), model.encode_speech(voices[::-1]).flip(0)):
+        assert (alone * together).sum(-1).min() > 0.9999
+    alone = torch.cat([model.encode_text([text]) for text in TEXTS])
+    assert (alone * model.encode_text(TEXTS)).sum(-1).min() > 0.9999
+
+
+def test_more_clips_than_one_pass_holds(model, voices):
+    many = model.encode_speech(voices * 7)
+    assert (many * model.encode_speech(voices).repeat(7, 1)).sum(-1).min() > 0.9999
+
+
+def test_a_path_is_the_same_as_its_waveform(model, voices):
+    found = model.encode_speech([voices[0], str(voices[0]), audio.load(voices[0])])
+    assert found[0].equal(found[1])
+    assert found[0].equal(found[2])
+
+
+def test_silence_at_the_ends_does_not_matter(model, voices):
+    waveform = audio.load(voices[1])
+    silence = np.zeros(audio.RATE_HZ, dtype=np.float32)
+    found = model.encode_speech([waveform, np.concatenate([silence, waveform, silence])])
+    assert found[0] @ found[1] > 0.95
+
+
+def test_beyond_15_seconds_windows_are_averaged(model, voices):
+    waveform = np.concatenate([np.tile(audio.load(path), 12) for path in voices])
+    pieces = audio.windows(waveform)
+    assert len(pieces) == 3
+    expected = normalize(model.encode_speech(pieces).mean(0), dim=-1)
+    assert model.encode_speech([waveform])[0] @ expected > 0.9999
+    assert model.encode_speech([waveform[: 15 * audio.RATE_HZ]])[0] @ expected < 0.9999
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "An ANGRY man, SHOUTING",
+        "  an angry\n man,\tshouting ",
+        "an angery man, shouting",
+        "an angry man, shoutting",
+    ],
+)
+def test_case_space_and_typos_do_not_matter(model, text):
+    assert model.encode_text([text]).equal(model.encode_text(TEXTS[:1]))
+
+
+@pytest.mark.parametrize("text", ["", "🙂", "声を聞く", "a " * 5_000])
+def test_odd_texts_have_a_vector(model, text):
+    assert model.encode_text([text]).norm() == pytest.approx(1, abs=1e-5)
+
+
+def test_a_bare_string_or_array_is_a_type_error(model, voices):
+    with pytest.raises(TypeError, match=r"encode_text\(\[text\]\)"):
+        model.encode_text("an angry man")
+    for clip in (str(voices[0]), voices[0], audio.load(voices[0])):
+        with pytest.raises(TypeError, match=r"encode_speech\(\[clip\]\)"):
+            model.encode_speech(clip)
+
+
+def test_nothing_gives_nothing(model):
+    assert model.encode_text([]).shape == model.encode_speech([]).shape == (0, model.dim)
+
+
+def test_a_clip_that_cannot_be_read_is_named(model, voices, tmp_path):
+    (tmp_path / "note.wav").write_text("not audio")
+    with pytest.raises(InputError, match=r"note\.wav"):
+        model.encode_speech([voices[0], tmp_path / "note.wav"])
+
+
+def test_the_scale_is_the_inverse_temperature_and_stays_in_bounds(model, voices):
+    assert model.scale == pytest.approx(1 / model.config.temperature)
+    other = make(voices)
+    for value, bound in ((99.0, 100.0), (-5.0, 1.0)):
+        other.log_scale.data.fill_(value)
+        other.clamp_scale()
+        assert other.scale == pytest.approx(bound, rel=1e-5)
+
+
+def test_training_sees_what_encoding_gives(model, voices):
+    frames = raclap.model.Frames.collate(
+        [model.speech.lower(audio.trim(audio.load(path))) for path in voices]
+    )
+    with torch.no_grad():
+        out = model(frames, *model.tokenize(TEXTS))
+    assert (out.speech * model.encode_speech(voices)).sum(-1).min() > 0.9999
+    assert (out.text * model.encode_text(TEXTS)).sum(-1).min() > 0.9999
+    torch.testing.assert_close(out.logits, model.scale * out.speech @ out.text.T)
+
+
+# ---- saving and loading
+
+
+def test_a_checkpoint_gives_the_same_vectors(model, saved, voices, tmp_path):
+    loaded = RACLAP.from_pretrained(str(saved))
+    assert (loaded.encode_speech(voices) * model.encode_speech(voices)).sum(-1).min() > 0.9999
+    assert (loaded.encode_text(TEXTS) * model.encode_text(TEXTS)).sum(-1).min() > 0.9999
+    assert not loaded.training
+    loaded.save_pretrained(tmp_path)
+    again = RACLAP.from_pretrained(tmp_path)
+    assert again.encode_speech(voices).equal(loaded.encode_speech(voices))
+    assert again.encode_text(TEXTS).equal(loaded.encode_text(TEXTS))
+    assert again.scale == loaded.scale
+    assert again.config == loaded.config == model.config
+    assert again.fingerprint == loaded.fingerprint == model.fingerprint
+
+
+def test_the_fingerprint_names_the_weights(model, voices):
+    assert make(voices, seed=1).fingerprint != model.fingerprint
+    changed = model.copied()
+    assert changed.fingerprint == model.fingerprint
+    changed = model.copied()
+    changed.speech.center[0, 0, 0] += 1
+    assert changed.fingerprint != model.fingerprint
+
+
+def test_weights_are_halves_and_every_one_has_its_file(model, saved):
+    frozen, trained = (load_file(saved / f"{name}.safetensors") for name in ("frozen", "model"))
+    assert not frozen.keys() & trained.keys()
+    assert frozen.keys() | trained.keys() == model.state_dict().keys()
+    assert {tensor.dtype for tensor in (*frozen.values(), *trained.values())} == {torch.float16}
+    assert "speech.backbone.encoder.layers.0.fc1.weight" in frozen
+    assert "speech.backbone.encoder.layers.1.fc1.weight" in trained
+    assert not [path for path in saved.iterdir() if path.suffix == ".part"]
+
+
+def test_what_is_frozen_does_not_depend_on_the_stage(model):
+    """Stage two stops the speech encoder; its upper layers were trained all the same."""
+    later = model.copied()
+    assert later.frozen_names() == model.frozen_names()
+
+
+@pytest.mark.parametrize("name", ["config.json", "frozen.safetensors", "model.safetensors"])
+def test_a_missing_file_is_named(checkpoint, name):
+    (checkpoint / name).unlink()
+    with pytest.raises(InputError, match=f"has no {name}; copy it whole"):
+        RACLAP.from_pretrained(str(checkpoint))
+
+
+def test_a_missing_tokenizer_is_named(checkpoint):
+    shutil.rmtree(checkpoint / "tokenizer")
+    with pytest.raises(InputError, match="has no tokenizer"):
+        RACLAP.from_pretrained(str(checkpoint))
+
+
+def drop(weights):
+    weights.popitem()
+
+
+def add(weights):
+    weights["speech.extra"] = torch.zeros(3)
+
+
+def reshape(weights):
+    weights["text.projection.0.weight"] = torch.zeros(2, 2)
+
+
+@pytest.mark.parametrize("change", [drop, add, reshape])
+def test_weights_are_loaded_strictly(checkpoint, change):
+    weights = load_file(checkpoint / "model.safetensors")
+    change(weights)
+    save_file(weights, checkpoint / "model.safetensors")
+    with pytest.raises(InputError, match="is damaged") as error:
+        RACLAP.from_pretrained(str(checkpoint))
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["frozen.safetensors", "model.safetensors"])
+@pytest.mark.parametrize("left", [0, 5, 2_000])
+def test_truncated_weights_are_told(checkpoint, name, left):
+    whole = (checkpoint / name).read_bytes()
+    (checkpoint / name).write_bytes(whole[:left])
+    with pytest.raises(InputError, match="is damaged"):
+        RACLAP.from_pretrained(str(checkpoint))
+
+
+def test_an_unknown_setting_is_told(checkpoint):
+    config = json.loads((checkpoint / "config.json").read_text())
+    config["model"]["dims"] = 3
+    (checkpoint / "config.json").write_text(json.dumps(config))
+    with pytest.raises(InputError, match="no setting 'dims'; did you mean 'dim'"):
+        RACLAP.from_pretrained(str(checkpoint))
+
+
+# ---- teacher
+
+
+def test_the_teacher_is_kept_in_checkpoints(model, voices, tmp_path):
+    student = make(voices)
+    student.keep_teacher(model.copied())
+    with torch.no_grad():
+        student.text.projection[0].weight.mul_(1.5)
+    student.save_pretrained(tmp_path)
+    loaded = RACLAP.from_pretrained(tmp_path)
+    teacher = loaded.teacher
+    assert teacher.fingerprint == model.fingerprint
+    assert loaded.fingerprint == student.fingerprint != model.fingerprint
+    assert (teacher.encode_text(TEXTS) * model.encode_text(TEXTS)).sum(-1).min() > 0.9999
+    assert not any(parameter.requires_grad for parameter in teacher.parameters())
+    assert any(parameter.requires_grad for parameter in loaded.parameters())
+    assert not any("teacher" in name for name, _ in loaded.named_modules())
+    assert list(load_file(tmp_path / "teacher.safetensors")) == ["text.projection.0.weight"]
+    student.keep_teacher(None)
+    student.save_pretrained(tmp_path)
+    assert RACLAP.from_pretrained(tmp_path).teacher is None
+
+
+def test_a_copy_is_apart_from_its_original(model):
+    twin = model.copied()
+    with torch.no_grad():
+        twin.log_scale.add_(1)
+    assert twin.scale != model.scale
+    assert twin.teacher is None
+
+
+# ---- creating
+
+
+def test_an_encoder_that_is_nowhere_is_told(monkeypatch, tmp_path):
+    monkeypatch.setenv("RACLAP_MODELS", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    (tmp_path / "nobody" / "nothing").mkdir(parents=True)
+    config = ModelConfig(speech=preset("tiny").model.speech)
+    object.__setattr__(config, "text", preset("tiny").model.text)
+    speech = type(config.speech)(encoder="nobody/nothing")
+    with pytest.raises(InputError, match=r"'nobody/nothing' is neither in \$RACLAP_MODELS nor"):
+        RACLAP.create(ModelConfig(speech=speech, text=preset("tiny").model.text))
+
+
+def test_a_local_encoder_is_taken_as_it_is(model, monkeypatch, tmp_path):
+    """What ``create`` downloads for ``base``, from a folder: weights and tokenizer as saved."""
+    folder = tmp_path / "some" / "bert"
+    model.text.encoder.save_pretrained(folder)
+    model.tokenizer.save_pretrained(folder)
+    monkeypatch.setenv("RACLAP_MODELS", str(tmp_path))
+    settings = preset("tiny").model
+    text = type(settings.text)(encoder="some/bert", frozen_layers=0, hidden=32)
+    made = RACLAP.create(ModelConfig(speech=settings.speech, text=text, dim=16))
+    expected = model.text.encoder.state_dict()
+    found = made.text.encoder.state_dict()
+    assert found.keys() == expected.keys()
+    assert all(found[name].equal(expected[name]) for name in expected)
+    assert made.tokenize(TEXTS)[0].equal(model.tokenize(TEXTS)[0])
+
+
+def test_a_quiet_clip_is_heard_like_a_loud_one(model, voices, tmp_path):
+    samples = audio.load(voices[2])
+    soundfile.write(tmp_path / "quiet.wav", samples * 0.05, audio.RATE_HZ, subtype="FLOAT")
+    found = model.encode_speech([voices[2], tmp_path / "quiet.wav"])
+    assert found.isfinite().all()

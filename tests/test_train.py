@@ -1,0 +1,363 @@
+"""The whole house through the command line: train both stages, then use what came of it.
+
+python -m pytest tests/test_train.py
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import itertools
+import json
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from safetensors.torch import load_file
+
+from raclap import train as room
+from raclap.__main__ import main
+from raclap.audio import RATE_HZ
+from raclap.config import InputError, preset
+from raclap.corpus import Clip, read_manifest, write_manifest
+from raclap.index import Gallery
+from raclap.model import RACLAP
+from raclap.style import ATTRIBUTES
+from raclap.wording import describe
+
+EMOTIONS = {"sad": (2, 0.98), "angry": (6, 0.4), "happy": (5, 0.8), "calm": (3, 0.95)}
+F0_HZ = {"male": 110, "female": 220}
+
+
+def write_style(path: Path, gender: str, emotion: str, speaker: int) -> Path:
+    """Write a hum whose syllables and brightness tell the emotion, and whose pitch the gender."""
+    rate_hz, tilt = EMOTIONS[emotion]
+    time = np.arange(int(0.9 * RATE_HZ)) / RATE_HZ
+    f0_hz = F0_HZ[gender] * (1 + 0.04 * speaker) * (1.25 if emotion in ("angry", "happy") else 1)
+    tone = sum(np.sin(2 * np.pi * f0_hz * n * time) * tilt**n for n in range(1, 25)) / 6
+    hum = tone * (1 - np.cos(2 * np.pi * rate_hz * time)) / 2
+    path.parent.mkdir(parents=True, exist_ok=True)
+    noise = np.random.default_rng(speaker).normal(0, 1e-3, time.size)
+    soundfile.write(path, 0.3 * hum + noise, RATE_HZ)
+    return path
+
+
+def run(*argv: object) -> dict:
+    """Run a verb that must succeed; give its JSON."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = main([str(word) for word in argv])
+    assert code == 0, err.getvalue()
+    return json.loads(out.getvalue())
+
+
+def history(folder: Path) -> list[dict]:
+    return [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def home(tmp_path_factory):
+    """Where it all happens; the cache of features lands here, too."""
+    with pytest.MonkeyPatch.context() as patch:
+        home = tmp_path_factory.mktemp("home")
+        patch.chdir(home)
+        yield home
+
+
+@pytest.fixture(scope="module")
+def manifest(home) -> Path:
+    """Sixteen clips to train on, eight each to validate and to test: other speakers."""
+    clips = [
+        Clip(
+            id=f"{gender}-{emotion}-{speaker}",
+            path=str(
+                write_style(home / f"{gender}-{emotion}-{speaker}.wav", gender, emotion, speaker)
+            ),
+            corpus="hums",
+            split=split,
+            speaker=f"{gender}{speaker}",
+            gender=gender,
+            emotion=emotion,
+            seconds=0.9,
+        )
+        for speaker, split in enumerate(("train", "train", "valid", "test"))
+        for gender, emotion in itertools.product(F0_HZ, EMOTIONS)
+    ]
+    write_manifest(clips, home / "manifest.csv")
+    return home / "manifest.csv"
+
+
+@pytest.fixture(scope="module")
+def ess(home, manifest) -> dict:
+    return run(
+        *("train", "--preset", "tiny", "--stage", "ess", "--manifest", manifest),
+        *("--output", home / "ess", "--set", "ess.epochs=30", "--set", "ess.same_corpus=0"),
+    )
+
+
+@pytest.fixture(scope="module")
+def ra(home, manifest, ess) -> dict:
+    return run(
+        *("train", "--preset", "tiny", "--stage", "ra", "--manifest", manifest),
+        *("--output", home / "ra", "--init", home / "ess", "--set", "ra.epochs=5"),
+    )
+
+
+@pytest.fixture(scope="module")
+def gallery(home, manifest, ra) -> Path:
+    run("index", manifest, "--output", home / "gallery", "--checkpoint", home / "ra")
+    return home / "gallery"
+
+
+# ---- training
+
+
+def test_stage_one_learns(home, ess):
+    assert (ess["checkpoint"], ess["stage"]) == (str(home / "ess"), "ess")
+    losses = [row["loss"] for row in history(home / "ess") if "loss" in row]
+    assert len(losses) == 6  # every tenth step of sixty
+    assert losses[-1] < 0.6 * losses[0]
+    scores = [row["valid"]["score"] for row in history(home / "ess") if "valid" in row]
+    assert len(scores) == 30
+    assert ess["score"] == max(scores) > scores[0]
+    assert ess["hums/emotion"] > 0.6  # of a speaker never heard; chance is a quarter
+    assert scores[ess["epoch"] - 1] == max(scores)
+
+
+def test_stage_two_learns_from_stage_one(home, ess, ra):
+    rows = [row for row in history(home / "ra") if "loss" in row]
+    for row in rows:
+        assert row["relation"] > 0
+        assert row["loss"] == pytest.approx((row["contrastive"] + row["relation"]) / 2, abs=1e-4)
+    student, teacher = (RACLAP.from_pretrained(home / name) for name in ("ra", "ess"))
+    assert student.teacher.fingerprint == teacher.fingerprint != student.fingerprint
+    assert teacher.teacher is None
+    assert ra["score"] > 0.5
+    frozen = [load_file(home / name / "frozen.safetensors") for name in ("ess", "ra")]
+    assert frozen[0].keys() == frozen[1].keys()
+    assert all(value.equal(frozen[1][name]) for name, value in frozen[0].items())
+
+
+def test_stage_two_leaves_the_speech_encoder_alone(home, ra):
+    before, after = (load_file(home / name / "model.safetensors") for name in ("ess", "ra"))
+    changed = {name for name in before if not before[name].equal(after[name])}
+    assert changed
+    assert not {name for name in changed if name.startswith("speech.backbone.")}
+    assert not {name for name in changed if "center" in name or "spread" in name}
+    assert "log_scale" in changed
+
+
+def test_a_checkpoint_knows_how_it_was_trained(home, ra):
+    for stage in ("ess", "ra"):
+        config = room.settings_of(home / stage)
+        assert config.model == preset("tiny").model
+        assert json.loads((home / stage / "training.json").read_text())["stage"] == stage
+        assert not (home / stage / "resume").exists()
+    assert room.settings_of(home / "ess").ess.epochs == 30
+
+
+def test_eight_clips_can_be_learnt_by_heart(home, manifest):
+    few = [clip for clip in read_manifest(manifest) if clip.id.endswith("0")]
+    few = [*few, *(replace(clip, id=f"{clip.id}v", split="valid") for clip in few)]
+    write_manifest(few, home / "few.csv")
+    run(
+        *("train", "--preset", "tiny", "--stage", "ess", "--manifest", home / "few.csv"),
+        *("--output", home / "few", "--set", "ess.epochs=60", "--set", "ess.partial=0"),
+    )
+    model = RACLAP.from_pretrained(home / "few")
+    texts = [
+        describe(clip.style.only(("gender", "emotion")), random.Random(seed)).text
+        for seed in range(5)
+        for clip in few[:8]
+    ]
+    speech = model.encode_speech([clip.path for clip in few[:8]])
+    best = (model.encode_text(texts) @ speech.T).argmax(-1)
+    assert (best == torch.arange(8).repeat(5)).float().mean() >= 0.9
+
+
+def test_untrained_does_not_find_them(manifest):
+    """The clips are not told apart for free."""
+    few = [clip for clip in read_manifest(manifest) if clip.split == "train"]
+    torch.manual_seed(0)
+    model = RACLAP.create(preset("tiny").model)
+    texts = [describe(clip.style, random.Random(0)).text for clip in few]
+    best = (model.encode_text(texts) @ model.encode_speech([c.path for c in few]).T).argmax(-1)
+    assert (best == torch.arange(len(few))).float().mean() < 0.4
+
+
+# ---- a run that is killed
+
+
+class KilledError(Exception):
+    """Stands in for a kill."""
+
+
+@pytest.mark.parametrize("stage", ["ess", "ra"])
+@pytest.mark.parametrize("after", [1, 3])  # in the middle of an epoch, each
+def test_a_killed_run_goes_on_to_the_same_weights(home, manifest, ess, monkeypatch, stage, after):
+    config = preset("tiny")
+    dropout = replace(config.model.speech, dropout=0.2)
+    config = replace(
+        config,
+        model=replace(config.model, speech=dropout),
+        **{stage: replace(getattr(config, stage), epochs=3, same_corpus=0.0)},
+    )
+    calls = itertools.count()
+    forward = room.step
+
+    def killed(*args):
+        if next(calls) == after:
+            raise KilledError
+        return forward(*args)
+
+    def start(output):
+        given = {"manifest": [manifest], "init": home / "ess", "cache": home / "cache"}
+        return room.train(config=config, stage=stage, output=output, **given)
+
+    whole, parted = (home / f"{stage}-{after}-{name}" for name in ("whole", "parted"))
+    expected = start(whole)
+    monkeypatch.setattr(room, "_SAVE_SECONDS", -1)  # keep a point after every step
+    monkeypatch.setattr(room, "step", killed)
+    with pytest.raises(KilledError):
+        start(parted)
+    state = torch.load(parted / "resume" / "state.pt", weights_only=True)
+    assert state["place"]["steps"] == after
+    assert start(parted) == expected
+    for name in ("model", "frozen"):
+        files = [folder / f"{name}.safetensors" for folder in (whole, parted)]
+        assert files[0].read_bytes() == files[1].read_bytes()
+    assert next(calls) == 6 + 2  # two steps an epoch; the killed one ran twice
+    scores = [[row["valid"] for row in history(at) if "valid" in row] for at in (whole, parted)]
+    assert scores[0] == scores[1]
+
+
+def test_other_settings_do_not_go_on(home, manifest, monkeypatch):
+    def start(epochs):
+        config = preset("tiny")
+        config = replace(config, ess=replace(config.ess, epochs=epochs))
+        room.train(config=config, stage="ess", manifest=[manifest], output=home / "other")
+
+    def killed(*_):
+        raise KilledError
+
+    monkeypatch.setattr(room, "_SAVE_SECONDS", -1)
+    with monkeypatch.context() as patch:
+        patch.setattr(room, "validate", killed)
+        with pytest.raises(KilledError):
+            start(2)
+    with pytest.raises(InputError, match="unfinished run with other settings"):
+        start(3)
+
+
+# ---- mistakes
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--stage", "ra"], "give its checkpoint with --init"),
+        (["--stage", "ess", "--set", "ess.epoch=3"], "did you mean 'epochs'"),
+        (["--stage", "ra", "--init", "nowhere"], "nowhere"),
+    ],
+)
+def test_a_mistake_is_one_sentence(home, manifest, capsys, words, sentence):
+    argv = ["train", "--preset", "tiny", "--manifest", str(manifest), "--output", "out", *words]
+    assert main(argv) == 2
+    out, err = capsys.readouterr()
+    assert not out
+    assert sentence in err.splitlines()[-1]
+    assert "Traceback" not in err
+
+
+def test_too_few_clips_are_told(home, manifest, capsys):
+    alone = [clip for clip in read_manifest(manifest) if clip.split != "train"]
+    write_manifest(alone, home / "alone.csv")
+    argv = ["train", "--preset", "tiny", "--stage", "ess", "--manifest", str(home / "alone.csv")]
+    assert main([*argv, "--output", "out"]) == 2
+    assert "has 0 clips of known style whose split is train" in capsys.readouterr().err
+
+
+# ---- using what was trained
+
+
+def test_the_gallery_is_searched_by_description(home, manifest, gallery):
+    loaded = Gallery.load(gallery)
+    assert len(loaded.clips) == 32
+    right = []
+    for gender, emotion in itertools.product(F0_HZ, EMOTIONS):
+        text = f"{'a woman' if gender == 'female' else 'a man'} who sounds {emotion}"
+        found = run(
+            *("search", text, "--gallery", gallery, "--top", 4, "--checkpoint", home / "ra")
+        )
+        assert found["query"] == text
+        assert [hit["rank"] for hit in found["hits"]] == [1, 2, 3, 4]
+        scores = [hit["score"] for hit in found["hits"]]
+        assert scores == sorted(scores, reverse=True)
+        right += [hit["emotion"] == emotion and hit["gender"] == gender for hit in found["hits"]]
+    assert np.mean(right) > 0.5  # chance is an eighth
+
+
+def test_a_clip_finds_itself_first(home, manifest, gallery):
+    clip = read_manifest(manifest)[5]
+    found = run(
+        *("search", "--clip", clip.path, "--gallery", gallery, "--checkpoint", home / "ra"),
+        *("--where", f"emotion={clip.emotion}"),
+    )
+    assert found["hits"][0]["id"] == clip.id
+    assert found["hits"][0]["score"] == pytest.approx(1, abs=1e-3)
+    assert {hit["emotion"] for hit in found["hits"]} == {clip.emotion}
+
+
+def test_another_models_gallery_is_refused(home, gallery, capsys):
+    argv = ["search", "sad", "--gallery", str(gallery), "--checkpoint", str(home / "ess")]
+    assert main(argv) == 2
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_clip_is_described(home, manifest, ra):
+    clip = next(c for c in read_manifest(manifest) if c.id == "female-angry-0")
+    found = run("describe", clip.path, "--checkpoint", home / "ra", "--top", 3)
+    assert found["attributes"].keys() == set(ATTRIBUTES)
+    for shares in found["attributes"].values():
+        assert sum(shares.values()) == pytest.approx(1)
+    gender = found["attributes"]["gender"]
+    assert gender["female"] > gender["male"]
+    emotions = {name: found["attributes"]["emotion"][name] for name in EMOTIONS}
+    assert max(emotions, key=emotions.get) == "angry"
+    assert [each["rank"] for each in found["descriptions"]] == [1, 2, 3]
+
+
+def test_vectors_are_the_same_from_everywhere(home, manifest, gallery):
+    clips = read_manifest(manifest)[:3]
+    given = ("--checkpoint", home / "ra", "--output")
+    run("embed", "--clips", *(clip.path for clip in clips), *given, home / "v.npz")
+    vectors = np.load(home / "v.npz")["vectors"]
+    model = RACLAP.from_pretrained(home / "ra")
+    batch = model.encode_speech([clip.path for clip in clips]).numpy()
+    assert (vectors * batch).sum(1).min() > 0.9999
+    loaded = Gallery.load(gallery)
+    scores, rows = loaded.search(vectors, 1)
+    assert [loaded.clips[row].id for row in rows[:, 0]] == [clip.id for clip in clips]
+    assert scores.min() > 0.9999
+    (home / "texts.txt").write_text("a sad man\nan angry woman\n")
+    run("embed", "--texts", home / "texts.txt", *given, home / "t.npz")
+    texts = model.encode_text(["a sad man", "an angry woman"]).numpy()
+    assert (np.load(home / "t.npz")["vectors"] * texts).sum(1).min() > 0.9999
+
+
+def test_the_benchmark_reports_on_the_test_split(home, manifest, ra):
+    found = run(
+        *("evaluate", "--checkpoint", home / "ra", "--manifest", manifest),
+        *("--output", home / "report.json"),
+    )
+    report = json.loads((home / "report.json").read_text())
+    assert report["about"]["checkpoint"] == RACLAP.from_pretrained(home / "ra").fingerprint
+    assert found["clips"] == 8
+    figures = report["zero_shot"]["hums"]["emotion"]
+    assert 0 <= figures["low"] <= figures["mean"] <= figures["high"] <= 1
+    assert figures["mean"] > 0.4  # chance is a quarter
+    assert report["paired"]["hums"]["text_to_speech"]["r1"]["mean"] > 1 / 8
