@@ -50,20 +50,17 @@ def train(args: Namespace) -> dict[str, Any]:
 
 def evaluate(args: Namespace) -> dict[str, Any]:
     """Run the benchmark and write its report."""
-    from tqdm import tqdm
-
-    from raclap import audio, evaluate, prosody
-    from raclap.corpus import measured, read_manifest
+    from raclap import evaluate
+    from raclap.corpus import read_manifest
 
     clips = [clip for clip in read_manifest(args.manifest) if clip.split == args.split]
     if not clips:
         raise InputError(f"{args.manifest} has no clips whose split is {args.split}.")
     model = _reader(args).model
-    with tqdm(clips, desc="levels", file=sys.stderr) as bar:
-        clips = [measured(clip, prosody.measure(audio.trim(audio.load(clip.path)))) for clip in bar]
     report = evaluate.evaluate(model, clips)
     _write(args.output, lambda file: file.write(json.dumps(report, indent=2).encode() + b"\n"))
-    return {"report": str(args.output), **report["about"]}
+    print(evaluate.table(report), file=sys.stderr)
+    return {"report": str(args.output), **report["about"], "figures": evaluate.means(report)}
 
 
 def index(args: Namespace) -> dict[str, Any]:

@@ -139,13 +139,13 @@ class TrainConfig:
         seed: the one number that everything random follows from.
     """
 
-    epochs: int = 12
+    epochs: int = 2
     batch: int = 128
-    head_rate: float = 1e-3
-    speech_rate: float = 5e-5
-    text_rate: float = 5e-5
+    head_rate: float = 5e-4
+    speech_rate: float = 1e-4
+    text_rate: float = 1e-4
     weight_decay: float = 0.02
-    warmup: float = 0.05
+    warmup: float = 0.1
     partial: float = 0.5
     same_corpus: float = 0.5
     copies: int = 3
@@ -168,7 +168,12 @@ class Config:
     model: ModelConfig = field(default_factory=ModelConfig)
     relation: RelationConfig = field(default_factory=RelationConfig)
     ess: TrainConfig = field(default_factory=TrainConfig)
-    ra: TrainConfig = field(default_factory=lambda: TrainConfig(epochs=8, speech_rate=0.0))
+    # Heads over encoders that stay as stage one left them: cheap steps, so there are many.
+    ra: TrainConfig = field(
+        default_factory=lambda: TrainConfig(
+            epochs=24, speech_rate=0.0, text_rate=0.0, copies=1, wordings=4
+        )
+    )
 
 
 def preset(name: str) -> Config:

@@ -80,7 +80,7 @@ def measured(clip: Clip, figures: Prosody) -> Clip:
     found = levels(figures, clip.gender)
     if clip.corpus in WORDLESS:
         found = {"energy": found["energy"]}
-    return replace(clip, **found)
+    return replace(clip, **{name: level or getattr(clip, name) for name, level in found.items()})
 
 
 def read_manifest(path: str | Path) -> list[Clip]:

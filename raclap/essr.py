@@ -239,7 +239,9 @@ def paraphrase(bench: Bench, rows: np.ndarray) -> Figures:
     }
 
 
-def classify(bench: Bench, rows: np.ndarray, attribute: str) -> tuple[np.ndarray, np.ndarray]:
+def classify(
+    bench: Bench, rows: np.ndarray, attribute: str, pool: str = "unseen"
+) -> tuple[np.ndarray, np.ndarray]:
     """Take each clip for the value whose prompts, averaged, are most like it.
 
     The candidates are the values that occur among ``rows``; clips that do not know theirs are
@@ -255,7 +257,7 @@ def classify(bench: Bench, rows: np.ndarray, attribute: str) -> tuple[np.ndarray
     values = np.unique(truth)
     centres = np.stack(
         [
-            bench.vectors(wording.prompts(attribute, value, pool="unseen")).mean(axis=0)
+            bench.vectors(wording.prompts(attribute, value, pool=pool)).mean(axis=0)
             for value in values.tolist()
         ]
     )
@@ -264,14 +266,15 @@ def classify(bench: Bench, rows: np.ndarray, attribute: str) -> tuple[np.ndarray
 
 
 def zero_shot(bench: Bench, rows: np.ndarray) -> Figures:
-    """Unweighted average recall of every attribute that takes more than one value."""
+    """Unweighted average recall of every attribute that takes more than one value, by pool."""
     figures = {}
-    for attribute in LABELS:
-        truth, guess = classify(bench, rows, attribute)
-        if len(set(truth)) > 1:
-            samples = metrics.unweighted_recall(truth, guess, bench.resample(len(truth)))
-            mean = metrics.unweighted_recall(truth, guess)[0]
-            figures["zero_shot", attribute] = metrics.interval(mean, samples)
+    for section, pool in (("zero_shot", "unseen"), ("zero_shot_seen", "seen")):
+        for attribute in LABELS:
+            truth, guess = classify(bench, rows, attribute, pool)
+            if len(set(truth)) > 1:
+                samples = metrics.unweighted_recall(truth, guess, bench.resample(len(truth)))
+                mean = metrics.unweighted_recall(truth, guess)[0]
+                figures[section, attribute] = metrics.interval(mean, samples)
     return figures
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
@@ -18,16 +19,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from tqdm import tqdm
 
-from raclap import figures, metrics
+from raclap import audio, figures, metrics, prosody
 from raclap.config import InputError
-from raclap.corpus import Clip
+from raclap.corpus import Clip, measured
 from raclap.essr import DIRECTIONS, PARTS, Bench, EncodeText, Protocol, classify
 
 if TYPE_CHECKING:
     from raclap.model import RACLAP
 
 _CHUNK = 64  # clips decoded at a time
+_TEXTS = 1024  # encoded between two steps of the progress bar
 _PACKAGES = ("numpy", "torch", "transformers")
 _TITLES = {
     "paired": "Paired retrieval, unseen wording, ties at random",
@@ -38,7 +41,8 @@ _TITLES = {
     "graded": "Graded by style overlap",
     "partial": "Queries of one to three attributes",
     "paraphrase": "Stability under rewording",
-    "zero_shot": "Zero-shot recognition, unweighted average recall",
+    "zero_shot": "Zero-shot recognition from unseen wording, unweighted average recall",
+    "zero_shot_seen": "Zero-shot recognition from seen wording",
     "faithful": "Similarity against true style overlap",
 }
 _COLUMNS = {
@@ -56,23 +60,51 @@ def evaluate(model: RACLAP, clips: Sequence[Clip], protocol: Protocol | None = N
 
     Args:
         model: encodes speech and texts.
-        clips: the test clips, styles filled in.
+        clips: the test clips; levels are measured here.
         protocol: how much is drawn.
     """
-    return report(
-        clips,
-        encode_clips(model, clips),
-        lambda texts: model.encode_text(texts).cpu().numpy(),
-        protocol=protocol,
-        fingerprint=model.fingerprint,
-    )
+    clips, speech = listen(model, clips)
+
+    def encode(texts: list[str]) -> np.ndarray:
+        starts = tqdm(range(0, len(texts), _TEXTS), "texts", leave=False, file=sys.stderr)
+        chunks = [model.encode_text(texts[start : start + _TEXTS]) for start in starts]
+        return np.concatenate([chunk.cpu().numpy() for chunk in chunks])
+
+    return report(clips, speech, encode, protocol=protocol, fingerprint=model.fingerprint)
 
 
-def encode_clips(model: RACLAP, clips: Sequence[Clip]) -> np.ndarray:
-    """Encode the audio of ``clips``: (N, D) float32 unit vectors."""
-    paths = [clip.path for clip in clips]
-    chunks = [paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK)]
-    return np.concatenate([model.encode_speech(chunk).cpu().numpy() for chunk in chunks])
+def listen(model: RACLAP, clips: Sequence[Clip]) -> tuple[list[Clip], np.ndarray]:
+    """Measure and encode the audio of clips; one that cannot be read is named and left out.
+
+    Returns:
+        N clips with their levels, and (N, D) float32 unit vectors.
+
+    Raises:
+        InputError: none could be read.
+    """
+    heard: list[Clip] = []
+    vectors: list[np.ndarray] = []
+    for start in tqdm(range(0, len(clips), _CHUNK), "clips", leave=False, file=sys.stderr):
+        waveforms = []
+        for clip in clips[start : start + _CHUNK]:
+            try:
+                waveforms.append(audio.load(clip.path))
+            except InputError as error:
+                tqdm.write(f"left out: {error}", file=sys.stderr)
+                continue
+            heard.append(measured(clip, prosody.measure(audio.trim(waveforms[-1]))))
+        if waveforms:
+            vectors.append(model.encode_speech(waveforms).cpu().numpy())
+    if not heard:
+        raise InputError(f"None of {len(clips)} clips could be read; check the manifest's paths.")
+    return heard, np.concatenate(vectors)
+
+
+def means(result: Mapping) -> dict | float:
+    """Return a report's figures without their intervals, rounded."""
+    if "mean" in result:
+        return round(result["mean"], 4)
+    return {name: means(branch) for name, branch in result.items() if name != "about"}
 
 
 def report(

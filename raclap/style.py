@@ -170,7 +170,7 @@ def levels(prosody: Prosody, gender: str = "") -> dict[str, str]:
     """
     voiced = prosody.voiced >= VOICED_FROM
     whispered = prosody.voiced < WHISPERED_BELOW
-    countable = prosody.rate_hz * prosody.seconds >= MIN_NUCLEI
+    countable = round(prosody.rate_hz * prosody.seconds) >= MIN_NUCLEI
     return {
         "pitch": _level(prosody.f0_hz, PITCH_HZ[gender]) if gender and voiced else "",
         "speed": _level(prosody.rate_hz, SPEED_HZ) if countable else "",

@@ -76,6 +76,8 @@ def train(
         raise InputError(f"There is no stage {stage!r}; choose ess or ra.")
     if stage == "ra" and init is None:
         raise InputError("Stage ra starts from a stage-one checkpoint; give it as init.")
+    if init is not None and not Path(init).is_dir():
+        raise InputError(f"There is no checkpoint {init} to start from; give a trained folder.")
     settings: TrainConfig = getattr(config, stage)
     output = Path(output)
     torch.manual_seed(settings.seed)

@@ -14,6 +14,7 @@ from raclap.index import Gallery
 from raclap.search import Engine
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 # What a clip of somebody's own folder may be called, and what it may claim to say.
 HOSTILE_NAME = "<img src=x onerror=\"window.hacked='name'\">"

@@ -208,14 +208,19 @@ def test_evaluate_measures_the_split_and_writes_the_report(voices, tmp_path, run
 
     def benchmark(model, clips):
         asked.update(model=model, clips=clips)
-        return {"paired": {"pooled": 1}, "about": {"seed": 0}}
+        figure = {"mean": 0.5, "low": 0.4, "high": 0.6}
+        return {"partial": {"pooled": {"precision10": figure}}, "about": {"seed": 0}}
 
     monkeypatch.setattr(evaluate, "evaluate", benchmark)
     report = tmp_path / "new" / "r.json"
     result = run("evaluate", "--manifest", voices / "manifest.csv", "--output", report)
-    assert result == {"report": str(report), "seed": 0}
-    assert json.loads(report.read_text())["paired"] == {"pooled": 1}
-    assert [(clip.id, clip.pitch) for clip in asked["clips"]] == [("a", "low")]
+    assert result == {
+        "report": str(report),
+        "seed": 0,
+        "figures": {"partial": {"pooled": {"precision10": 0.5}}},
+    }
+    assert json.loads(report.read_text())["partial"]["pooled"]["precision10"]["low"] == 0.4
+    assert [clip.id for clip in asked["clips"]] == ["a"]
 
 
 def test_settings_without_changes_are_the_preset():

@@ -8,6 +8,7 @@ import re
 
 import numpy as np
 import pytest
+from stub import StubModel, write_voice
 
 from raclap import essr, evaluate, wording
 from raclap.config import InputError
@@ -290,24 +291,40 @@ def test_illustrate_writes_readable_pictures(reported, tmp_path):
     assert all(file.read_bytes().startswith(b"\x89PNG") for file in files)
 
 
-@pytest.mark.usefixtures("plain_wording")
-def test_evaluate_is_report_on_the_vectors_of_the_model():
-    torch = pytest.importorskip("torch")
-    clips = make_clips(150)
-    clips = [Clip(**{**vars_of(clip), "path": clip.id}) for clip in clips]
-    heard = dict(zip([clip.path for clip in clips], hear(clips), strict=True))
+def test_evaluate_is_report_on_what_the_model_hears(tmp_path, capsys):
+    names = {"low": 110.0, "high": 240.0, "other": 150.0}
+    clips = [
+        Clip(
+            **{**vars_of(clip), "id": name, "path": str(write_voice(tmp_path / f"{name}.wav", hz))}
+        )
+        for clip, (name, hz) in zip(make_clips(3), names.items(), strict=True)
+    ]
+    (tmp_path / "other.wav").write_text("no audio")
+    model = StubModel()
+    heard, vectors = evaluate.listen(model, clips)
+    assert "other.wav" in capsys.readouterr().err
+    assert [clip.id for clip in heard] == ["low", "high"]
+    assert all(clip.energy for clip in heard)
+    alone = np.concatenate([model.encode_speech([clip.path]).numpy() for clip in heard])
+    np.testing.assert_allclose(vectors, alone, atol=1e-6)
+    found = evaluate.evaluate(model, clips, SMALL)
+    expected = evaluate.report(
+        heard,
+        vectors,
+        lambda texts: model.encode_text(texts).numpy(),
+        protocol=SMALL,
+        fingerprint="stub",
+    )
+    assert json.dumps(found) == json.dumps(expected)
+    with pytest.raises(InputError, match="None of 1 clips"):
+        evaluate.listen(model, clips[2:])
 
-    class Model:
-        fingerprint = "toy"
 
-        def encode_speech(self, paths):
-            return torch.from_numpy(np.stack([heard[path] for path in paths]))
-
-        def encode_text(self, texts):
-            return torch.from_numpy(know(texts))
-
-    found = evaluate.evaluate(Model(), clips, SMALL)
-    assert found == evaluate.report(clips, hear(clips), know, protocol=SMALL, fingerprint="toy")
+def test_means_keep_the_shape_and_drop_the_intervals():
+    figure = {"mean": 0.123456, "low": 0.1, "high": 0.2}
+    assert evaluate.means({"paired": {"ravdess": {"r1": figure}}, "about": {"seed": 0}}) == {
+        "paired": {"ravdess": {"r1": 0.1235}}
+    }
 
 
 def vars_of(clip):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 
+import numpy as np
 import pytest
 
 from raclap import style
@@ -52,6 +53,13 @@ def test_speed_and_energy_cut_points(level, figure, cuts):
 def test_too_few_syllables_have_no_speed():
     assert levels(measured(rate_hz=4.0, seconds=0.5))["speed"] == ""
     assert levels(measured(rate_hz=4.0, seconds=0.8))["speed"] == "medium"
+
+
+def test_a_count_survives_single_precision():
+    """Figures are cached as float32: three syllables in 0.7 s are still three."""
+    for seconds in np.arange(0.3, 3, 0.01):
+        figures = {"rate_hz": float(np.float32(3 / seconds)), "seconds": float(np.float32(seconds))}
+        assert levels(measured(**figures))["speed"], seconds
 
 
 def test_phonation_is_told_only_when_certain():

@@ -8,7 +8,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from torch import nn
 from transformers import (
     BertConfig,
     HubertConfig,
@@ -51,13 +50,10 @@ def wave(kind, norm="group", stable=False):
     return kind(**WAVE, feat_extract_norm=norm, do_stable_layer_norm=stable)
 
 
+KINDS = {"wav2vec2": Wav2Vec2Config, "hubert": HubertConfig, "wavlm": WavLMConfig}
 SPEECH = {"whisper": tiny_speech()} | {
     f"{name}-{norm}-{'stable' if stable else 'plain'}": wave(kind, norm, stable)
-    for name, kind in (
-        ("wav2vec2", Wav2Vec2Config),
-        ("hubert", HubertConfig),
-        ("wavlm", WavLMConfig),
-    )
+    for name, kind in KINDS.items()
     for norm in ("group", "layer")
     for stable in (False, True)
 }
@@ -86,7 +82,8 @@ def noise(seconds, seed=0):
 
 @pytest.fixture(params=SPEECH)
 def model(request):
-    return build(SPEECH[request.param])
+    """A model of each speech encoder; nothing measured drowns what the encoder hears."""
+    return build(SPEECH[request.param], prosody=False)
 
 
 # ---- pooling
@@ -172,7 +169,7 @@ def test_padding_does_not_change_a_shorter_clip(model):
         together = model.speech(Frames.collate(frames))
         alone = torch.cat([model.speech(each) for each in frames])
     torch.testing.assert_close(together, alone, atol=1e-5, rtol=0)
-    assert together.std(0).min() > 1e-4  # the clips do differ
+    assert together.std(0).max() > 1e-3  # the clips do differ
 
 
 def test_what_is_padded_is_not_heard(model):
@@ -250,9 +247,12 @@ def test_every_layer_has_its_weight():
 def test_the_lower_part_never_trains(model):
     frames = Frames.collate([model.speech.lower(noise(0.3)), model.speech.lower(noise(0.5, 1))])
     ids = torch.randint(5, 60, (2, 6), generator=torch.Generator().manual_seed(0))
-    model.train()(frames, ids, torch.ones_like(ids)).logits.diag().sum().backward()
+    model.train()(
+        frames, model.text.pooled(ids, torch.ones_like(ids))
+    ).logits.diag().sum().backward()
     frozen = {id(p) for part in model.speech.backbone.frozen for p in part.parameters()}
     frozen |= {id(p) for part in model.text.frozen(1) for p in part.parameters()}
+    assert not any(p.requires_grad for p in model.parameters() if id(p) in frozen)
     got = {name for name, p in model.named_parameters() if p.grad is not None}
     assert not {name for name, p in model.named_parameters() if id(p) in frozen} & got
     assert len(frozen) > 10
@@ -302,4 +302,3 @@ def test_the_pooling_head_is_left_out():
 
 def test_no_buffer_is_left_uninitialised(model):
     assert all(tensor.isfinite().all() for tensor in model.state_dict().values())
-    assert isinstance(model, nn.Module)

@@ -97,7 +97,9 @@ RECIPES = {
         breath=0.12, gasp=0.8, stretch=0.1,
     ),
 }  # fmt: skip
-AMOUNT = {"normal": 0.95, "strong": 1.45}
+AMOUNT = {"normal": 0.9, "strong": 1.55}
+# Actors put more voice into a strong version of any emotion: dB an octave.
+INTENSITY_TILT = {"normal": -0.5, "strong": 1.3}
 # Levels are asked for on their own, so an emotion keeps only part of its own level.
 OWN_LEVEL = 0.6
 
@@ -203,6 +205,8 @@ def act(utterance: Utterance, direction: Direction, rng: np.random.Generator) ->
         formants = 1.04 * formants * (1 + np.clip(0.014 * (movement + 0.4 * height), -0.1, 0.1))
     spectrum = _warped(spectrum, np.broadcast_to(formants, frames))
     effort = EFFORT_TILT[direction.energy] + OWN_LEVEL * recipe.tilt + rng.normal(0, 0.3)
+    if direction.emotion != "neutral":
+        effort += INTENSITY_TILT[direction.intensity]
     tilt = effort + direction.brightness
     if whispered:
         spectrum = gaussian_filter1d(spectrum, 9, axis=1)  # open glottis: wide formants
@@ -233,13 +237,13 @@ def syllables(text: str) -> int:
 
 
 def _varied(recipe: Recipe, rng: np.random.Generator) -> Recipe:
-    """Give one clip its own version of a recipe: each deviation from neutral times 0.75 to 1.25."""
+    """Give one clip its own version of a recipe: each deviation from neutral times 0.82 to 1.18."""
     neutral = Recipe()
     return replace(
         neutral,
         **{
             field.name: getattr(neutral, field.name)
-            + rng.uniform(0.75, 1.25) * (getattr(recipe, field.name) - getattr(neutral, field.name))
+            + rng.uniform(0.82, 1.18) * (getattr(recipe, field.name) - getattr(neutral, field.name))
             for field in fields(recipe)
         },
     )

@@ -1,7 +1,7 @@
 """Make the bundled gallery, or a larger pool of training clips, of acted synthetic speech.
 
     python assets/gallery/make.py                                    the 320 bundled clips
-    python assets/gallery/make.py --count 1400 --speakers train valid --seed 1 \
+    python assets/gallery/make.py --count 1400 --speakers train valid --seed 2 \
         --output .cache/synthetic                                    a training pool
 
 Clips that exist are kept, so a run that was stopped goes on where it was. What is needed to run
