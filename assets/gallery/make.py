@@ -1,6 +1,6 @@
 """Make the bundled gallery, or a larger pool of training clips, of acted synthetic speech.
 
-    python assets/gallery/make.py                                    the 320 bundled clips
+    python assets/gallery/make.py                                    the 360 bundled clips
     python assets/gallery/make.py --count 1400 --speakers train valid --seed 2 \
         --output .cache/synthetic                                    a training pool
 

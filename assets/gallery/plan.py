@@ -140,10 +140,11 @@ class Take:
 
 
 def gallery(seed: int) -> list[Take]:
-    """Plan the bundled gallery: 32 takes a speaker, every emotion and intensity alike.
+    """Plan the bundled gallery: 36 takes a speaker, 32 of them every emotion and intensity alike.
 
-    Neutral has no strong form, so its four takes are all normal. Each speaker whispers one take of
-    every other emotion, so each emotion is whispered by five of the ten speakers.
+    Neutral has no strong form, so its four takes are all normal. Each speaker whispers every
+    emotion once: half of them within those 32, the other half as a take of its own in the emotion's
+    usual manner, so that a query for a whispering woman or man has five answers in any emotion.
     """
     rng = random.Random(f"gallery {seed}")
     takes = []
@@ -165,7 +166,26 @@ def gallery(seed: int) -> list[Take]:
                         **_levels(emotion, rng),
                     )
                 )
-    return takes
+    return takes + _further_whispers(takes, seed)
+
+
+def _further_whispers(takes: Sequence[Take], seed: int) -> list[Take]:
+    rng = random.Random(f"whispers {seed}")
+    heard = {(take.speaker, take.emotion) for take in takes if take.phonation == "whispered"}
+    missing = [pair for pair in itertools.product(SPEAKERS, EMOTIONS) if pair not in heard]
+    return [
+        Take(
+            name=f"{speaker.name}-{emotion}-{intensity}-whispered",
+            speaker=speaker,
+            text=text,
+            emotion=emotion,
+            intensity=intensity,
+            phonation="whispered",
+            **dict(zip(("pitch", "speed", "energy"), USUAL[emotion], strict=True)),
+        )
+        for (speaker, emotion), text in zip(missing, _dealt(GALLERY_SENTENCES, rng), strict=False)
+        for intensity in ["normal" if emotion == "neutral" else rng.choice(INTENSITIES)]
+    ]
 
 
 def pool(count: int, splits: Sequence[str], seed: int) -> list[Take]:
