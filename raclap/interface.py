@@ -42,7 +42,7 @@ _HEADER = Markup("""
     <h1>Find a voice by how it speaks</h1>
     <p>Describe how something should sound and hear the clips that sound like it, or give a voice
     and read how it is spoken.</p>
-    <p class="gallery"><strong>{count} clips</strong> in the gallery {name}. {note}</p>
+    <p class="gallery"><strong>{count} clips</strong> in the gallery “{name}”. {note}</p>
   </div>
 </header>
 """)
