@@ -82,7 +82,7 @@ def parser() -> argparse.ArgumentParser:
     verb.add_argument(
         "--output", metavar="DIR", type=Path, required=True, help="checkpoint; resumed if begun"
     )
-    verb.add_argument("--init", metavar="DIR", type=Path, help="checkpoint to start from (ra)")
+    verb.add_argument("--init", metavar="DIR", type=Path, help="where to start; ra needs it")
 
     verb = _verb(verbs, "evaluate", "run the ESSR benchmark")
     _add_checkpoint(verb)

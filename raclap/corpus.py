@@ -76,7 +76,7 @@ _TEXTS = tuple(f.name for f in fields(Clip) if f.name not in ("seconds", "descri
 
 
 def measured(clip: Clip, figures: Prosody) -> Clip:
-    """Return ``clip`` with the levels filled in that were measured in its audio."""
+    """Return ``clip`` with its measured levels; a label stays where measuring tells nothing."""
     found = levels(figures, clip.gender)
     if clip.corpus in WORDLESS:
         found = {"energy": found["energy"]}

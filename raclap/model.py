@@ -293,8 +293,12 @@ def _build(config: dict) -> PreTrainedModel:
     settings = AutoConfig.for_model(**config)
     if settings.model_type == "whisper":
         return WhisperEncoder(settings)
-    pooling = {"add_pooling_layer": False} if settings.model_type in ("bert", "roberta") else {}
-    return AutoModel.from_config(settings, **pooling)
+    return AutoModel.from_config(settings, **_headless(settings))
+
+
+def _headless(config: AutoConfig) -> dict[str, bool]:
+    """Leave out BERT's and RoBERTa's pooling head: the text tower pools by itself."""
+    return {"add_pooling_layer": False} if config.model_type in ("bert", "roberta") else {}
 
 
 def _locate(name: str) -> str:
@@ -311,18 +315,13 @@ def _pretrained(name: str) -> tuple[PreTrainedModel | None, AutoConfig]:
     try:
         config = AutoConfig.from_pretrained(_locate(name))
         kind = WhisperEncoder if config.model_type == "whisper" else AutoModel
-        pooling = {"add_pooling_layer": False} if config.model_type in ("bert", "roberta") else {}
-        encoder = kind.from_pretrained(_locate(name), dtype=torch.float32, **pooling)
+        encoder = kind.from_pretrained(_locate(name), dtype=torch.float32, **_headless(config))
     except OSError as error:
         raise InputError(
             f"The encoder {name!r} is neither in $RACLAP_MODELS nor on the hub as seen from here; "
             "fetch it and set RACLAP_MODELS to the folder that holds it."
         ) from error
     return encoder, config
-
-
-def _tensors(module: nn.Module) -> dict[str, Tensor]:
-    return module.state_dict(keep_vars=True)
 
 
 def _halved(model: nn.Module) -> dict[str, Tensor]:

@@ -84,9 +84,7 @@ def measure(waveform: np.ndarray) -> Prosody:
     Returns:
         Figures that are always finite; 0 where there is nothing to measure.
     """
-    frames = _frames(waveform)
-    spectrum = np.square(np.abs(rfft(frames, _FFT)))  # (T, _FFT / 2 + 1)
-    level = 10 * np.log10(spectrum.sum(1) / _FFT / _WINDOW * 2 + 1e-10)  # (T,) dBFS
+    frames, spectrum, level = _analyse(waveform)
     active = level > np.percentile(level, 95) - _ACTIVE_DB
     f0, strength = _track(spectrum, frames)
     voiced = (f0 > 0) & active
@@ -109,10 +107,15 @@ def measure(waveform: np.ndarray) -> Prosody:
 
 def contour(waveform: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return F0 in Hz (T,), 0 where unvoiced, and level in dBFS (T,), every 10 ms."""
+    frames, spectrum, level = _analyse(waveform)
+    return _track(spectrum, frames)[0], level
+
+
+def _analyse(waveform: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Frames (T, _WINDOW), their power spectra (T, _FFT / 2 + 1), their level in dBFS (T,)."""
     frames = _frames(waveform)
     spectrum = np.square(np.abs(rfft(frames, _FFT)))
-    level = 10 * np.log10(spectrum.sum(1) / _FFT / _WINDOW * 2 + 1e-10)
-    return _track(spectrum, frames)[0], level
+    return frames, spectrum, 10 * np.log10(spectrum.sum(1) / _FFT / _WINDOW * 2 + 1e-10)
 
 
 def _frames(waveform: np.ndarray) -> np.ndarray:

@@ -31,13 +31,15 @@ from raclap import metrics
 from raclap.config import Config, InputError, RelationConfig, TrainConfig, from_dict, to_dict
 from raclap.corpus import read_manifest
 from raclap.data import Batch, Features, batches, grouped
+from raclap.essr import Bench, Protocol, classify
 from raclap.loss import Loss, combine
 from raclap.model import RACLAP, Output
 from raclap.relation import Wordings, relation
 from raclap.towers import Frames
-from raclap.wording import describe, prompts
+from raclap.wording import describe
 
 CACHE = Path(".cache/features")
+_SPLITS = ("train", "valid")
 _LOG_STEPS = 10
 _VALIDATIONS = 10  # about so many in a run
 _SAVE_SECONDS = 180  # between two points from which a killed run can go on
@@ -113,9 +115,6 @@ def train(
         if run.epoch % max(1, settings.epochs // _VALIDATIONS) == 0 or run.epoch == settings.epochs:
             run.keep_if_best(validate(model, held_out), config)
     return run.finish()
-
-
-_SPLITS = ("train", "valid")
 
 
 def step(
@@ -235,14 +234,13 @@ class _Run:
         trained = {n: p.detach() for n, p in self.model.named_parameters() if p.requires_grad}
         buffers = dict(self.model.speech.named_buffers())
         place = {"epoch": self.epoch, "batch": self.batch, "steps": self.steps, "best": self.best}
-        settings = json.dumps([self.stage, to_dict(self.settings), to_dict(self.relations)])
         torch.save(
             {
                 "trained": trained,
                 "buffers": {n: b for n, b in buffers.items() if "center" in n or "spread" in n},
                 "optimizer": self.optimizer.state_dict(),
                 "place": place,
-                "settings": settings,
+                "settings": self._settings(),
             },
             path.with_suffix(".part"),
         )
@@ -256,8 +254,7 @@ class _Run:
             (self.output / "history.jsonl").unlink(missing_ok=True)
             return
         state = torch.load(path, weights_only=True)
-        settings = json.dumps([self.stage, to_dict(self.settings), to_dict(self.relations)])
-        if state["settings"] != settings:
+        if state["settings"] != self._settings():
             raise InputError(
                 f"{self.output} holds an unfinished run with other settings; finish it with those, "
                 "or choose another output."
@@ -267,6 +264,9 @@ class _Run:
         self.optimizer.load_state_dict(state["optimizer"])
         for name, value in state["place"].items():
             setattr(self, name, value)
+
+    def _settings(self) -> str:
+        return json.dumps([self.stage, to_dict(self.settings), to_dict(self.relations)])
 
     def _set_rates(self) -> None:
         done = self.steps / max(1, self.total_steps)
@@ -352,19 +352,16 @@ def validate(model: RACLAP, features: Features) -> dict[str, float]:
     figures: dict[str, float] = {}
     clips = [features.clips[0, row] for row in features.rows]
     speech = embed(model, features).numpy()
+    bench = Bench(clips, speech, lambda texts: model.encode_text(texts).numpy(), Protocol())
     for corpus in dict.fromkeys(clip.corpus for clip in clips):
-        rows = [i for i, clip in enumerate(clips) if clip.corpus == corpus]
+        rows = np.array([i for i, clip in enumerate(clips) if clip.corpus == corpus])
         if len(rows) < min(_FEW, len(clips)):
             continue
         for attribute in ("emotion", "intensity"):
-            labels = np.array([getattr(clips[i], attribute) for i in rows])
-            values = sorted(set(labels) - {""})
-            if len(values) > 1:
-                known = np.flatnonzero(labels != "")
-                guess = speech[np.array(rows)[known]] @ _classes(model, attribute, values).T
-                right = np.array(values)[guess.argmax(1)] == labels[known]
-                recalls = [right[labels[known] == value].mean() for value in values]
-                figures[f"{corpus}/{attribute}"] = float(np.mean(recalls))
+            truth, guess = classify(bench, rows, attribute, pool="seen")
+            if len(set(truth)) > 1:
+                recall = metrics.unweighted_recall(truth, guess)[0]
+                figures[f"{corpus}/{attribute}"] = float(recall)
         texts = [describe(clips[i].style, random.Random(f"valid/{clips[i].id}")).text for i in rows]
         similarity = speech[rows] @ model.encode_text(texts).numpy().T
         pair = np.arange(len(rows))
@@ -373,11 +370,6 @@ def validate(model: RACLAP, features: Features) -> dict[str, float]:
             figures[f"{corpus}/{name}"] = float(metrics.average_precision(rank).mean())
     figures["score"] = float(np.mean(list(figures.values()))) if figures else 0.0
     return {name: round(value, 4) for name, value in figures.items()}
-
-
-def _classes(model: RACLAP, attribute: str, values: Sequence[str]) -> np.ndarray:
-    vectors = [model.encode_text(prompts(attribute, value)).mean(0) for value in values]
-    return normalize(torch.stack(vectors), dim=-1).numpy()
 
 
 def settings_of(checkpoint: str | Path) -> Config:

@@ -33,7 +33,7 @@ __all__ = ["POOLS", "Description", "describe", "mentioned", "normalize", "partia
 _ANYONE = tuple(map(Wording.of, ("someone", "somebody", "a person", "a speaker")))
 _PEOPLE = tuple(map(Wording.of, ("person", "speaker")))
 _SPEAKING = tuple(map(Wording.of, ("speaking", "talking")))
-_GRANTED = ("phonation", "voiced")
+_TAKEN_FOR_GRANTED = ("phonation", "voiced")
 _PRONOUNS = {  # they, the, their
     "female": ("she", "her", "her"),
     "male": ("he", "his", "his"),
@@ -88,7 +88,7 @@ def describe(
         ValueError: there is nothing to mention.
     """
     known = style.known
-    worth = [name for name in known if (name, known[name]) != _GRANTED] or list(known)
+    worth = [name for name in known if (name, known[name]) != _TAKEN_FOR_GRANTED] or list(known)
     names = worth if attributes is None else set(attributes)
     said = {name: value for name, value in known.items() if name in names}
     if not said:
