@@ -12,6 +12,8 @@ from typing import Any, TypeVar, get_type_hints
 
 T = TypeVar("T")
 
+PROSODY_ALONE = -2  # among the choices of layers
+
 
 class InputError(ValueError):
     """A user's mistake, told in one sentence: what is wrong, what was found, what to do."""
@@ -33,8 +35,10 @@ class SpeechConfig:
         hidden: width of the projection's hidden layer.
         dropout: on the pooled vector and inside the projection, 0 to 1.
         tail_seconds: silence appended before a Whisper encoder, which expects speech to end.
-        layers: -1 for learned weights over all layers; 0.. for that hidden state alone.
+        layers: -1 for learned weights over all layers; 0.. for that hidden state alone;
+            -2 for none, so that only the measured prosody is heard.
         prosody: whether the measured prosody joins the pooled vector.
+        mask: in training, up to this share of a clip's frames is silenced, in one stretch.
     """
 
     encoder: str = "openai/whisper-base"
@@ -44,12 +48,14 @@ class SpeechConfig:
     tail_seconds: float = 0.5
     layers: int = -1
     prosody: bool = True
+    mask: float = 0.0
 
     def __post_init__(self) -> None:
         _require(self.frozen_layers >= 0, self, "frozen_layers", "0 or more")
         _require(self.hidden > 0, self, "hidden", "positive")
         _require(0 <= self.dropout < 1, self, "dropout", "from 0 to below 1")
         _require(0 <= self.tail_seconds <= 5, self, "tail_seconds", "from 0 to 5")
+        _require(0 <= self.mask < 1, self, "mask", "from 0 to below 1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,17 +107,26 @@ class RelationConfig:
     """Stage two: soft relations beside the one-hot targets.
 
     Attributes:
+        kind: what relates a clip and a description: ``cross``, the teacher's similarity of the two
+            (Sun et al. 2025); ``within``, that of clip and clip, text and text (SmoothCLAP);
+            ``overlap``, the true overlap of their styles, which no teacher could better.
         weight: share of the relation term in the loss, 0 to 1; the contrastive term has the rest.
-        temperature: of the teacher's similarities when they become targets.
+        temperature: of the similarities when they become targets.
+        student_temperature: of the student in the relation term; 0 takes its learned one.
         wordings: how many wordings of a style the teacher averages over; 1 is plain
             self-distillation.
     """
 
+    kind: str = "cross"
     weight: float = 0.5
     temperature: float = 0.05
+    student_temperature: float = 0.0
     wordings: int = 6
 
     def __post_init__(self) -> None:
+        kinds = ("cross", "within", "overlap")
+        _require(self.kind in kinds, self, "kind", f"one of {', '.join(kinds)}")
+        _require(self.student_temperature >= 0, self, "student_temperature", "0 or more")
         _require(0 <= self.weight <= 1, self, "weight", "from 0 to 1")
         _require(self.temperature > 0, self, "temperature", "positive")
         _require(self.wordings >= 1, self, "wordings", "1 or more")
@@ -122,6 +137,10 @@ class TrainConfig:
     """One stage of training.
 
     Attributes:
+        loss: of the pairs: ``infonce`` or ``sigmoid`` (SigLIP).
+        positives: ``pair``, each description belongs to its clip alone; ``style``, it fits every
+            clip of the batch that has all it mentions.
+        attributes: weight of the term that asks for each attribute by itself; 0 leaves it out.
         epochs: passes over the training clips.
         batch: B, clips in a step.
         head_rate: peak learning rate of pooling, prosody branch, projections and temperature.
@@ -134,11 +153,16 @@ class TrainConfig:
             cannot help.
         copies: versions of each training clip to choose from: 1 is the clip as recorded, more
             adds augmented ones.
+        average: decay per step of the moving average of the weights that is kept and validated
+            (Polyak & Juditsky 1992); 0 keeps the last weights themselves.
         wordings: fixed wordings of each clip to choose from; 0 words it afresh every time. With a
             frozen text encoder, few wordings are encoded once and then remembered.
         seed: the one number that everything random follows from.
     """
 
+    loss: str = "infonce"
+    positives: str = "pair"
+    attributes: float = 0.0
     epochs: int = 2
     batch: int = 128
     head_rate: float = 5e-4
@@ -149,14 +173,19 @@ class TrainConfig:
     partial: float = 0.5
     same_corpus: float = 0.5
     copies: int = 3
+    average: float = 0.0
     wordings: int = 0
     seed: int = 0
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch", "copies"):
             _require(getattr(self, name) >= 1, self, name, "1 or more")
-        for name in ("wordings", "head_rate", "speech_rate", "text_rate", "weight_decay"):
+        _require(self.loss in ("infonce", "sigmoid"), self, "loss", "infonce or sigmoid")
+        _require(self.positives in ("pair", "style"), self, "positives", "pair or style")
+        rates = ("head_rate", "speech_rate", "text_rate", "weight_decay")
+        for name in ("wordings", "attributes", *rates):
             _require(getattr(self, name) >= 0, self, name, "0 or more")
+        _require(0 <= self.average < 1, self, "average", "from 0 to below 1")
         for name in ("warmup", "partial", "same_corpus"):
             _require(0 <= getattr(self, name) <= 1, self, name, "from 0 to 1")
 

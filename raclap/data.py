@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import random
 import sys
 from collections.abc import Iterator, Sequence
@@ -27,7 +28,7 @@ from tqdm import tqdm
 from raclap import audio, prosody
 from raclap.config import InputError, TrainConfig
 from raclap.corpus import Clip, measured
-from raclap.style import Style
+from raclap.style import ATTRIBUTES, VALUES, Style
 from raclap.towers import Frames, SpeechTower
 from raclap.wording import Description, describe, partial
 
@@ -128,7 +129,7 @@ class Features:
     """Cached frames and true styles of a manifest's clips, computed on first use.
 
     Args:
-        tower: its lower part makes the frames.
+        tower: its lower part makes the frames; it computes on the CPU, in the workers.
         clips: rows of the manifest.
         cache: folder for all caches; a corpus under given lower weights has its own inside.
         copies: 1 for the clips as recorded, more for augmented copies beside them.
@@ -146,10 +147,11 @@ class Features:
         cache: str | Path,
         *,
         copies: int = 1,
-        workers: int = 2,
+        workers: int | None = None,
     ) -> None:
         shards = list(_shards(tower, clips, Path(cache), copies))
         maker = _ShardMaker(tower, clips, shards)
+        workers = (os.cpu_count() or 1) if workers is None else workers
         loader = DataLoader(maker, batch_size=None, num_workers=workers)
         for complaints in tqdm(loader, "clips to frames", unit="shard", leave=False):
             for complaint in complaints:
@@ -176,28 +178,29 @@ class Features:
             self._where[shard.copy, row] = (held, index, end)
 
     def frames(self, row: int, copy: int = 0) -> Frames:
-        """Return the frames of one clip, a batch of one."""
+        """Return the frames of one clip, a batch of one, in half precision as they are kept."""
         held, place, end = self._where[copy, row]
         if (copy, row) in self._settled:
-            return Frames.settled(self._settled[copy, row].float(), held["prosody"][place][None])
+            return Frames.settled(self._settled[copy, row], held["prosody"][place][None])
         here = slice(place, place + 1)
         return Frames(
-            hidden=held["hidden"][None, end - int(held["attended"][place]) : end].float(),
+            hidden=held["hidden"][None, end - int(held["attended"][place]) : end],
             attended=held["attended"][here],
             valid=held["valid"][here],
-            lower=held["lower"][here].float(),
+            lower=held["lower"][here],
             prosody=held["prosody"][here],
         )
 
     @torch.no_grad()
     def settle(self, tower: SpeechTower, at_once: int = 64) -> None:
         """Run the upper layers once, for a stage in which they do not train."""
+        device = tower.layer_weights.device
         keys = sorted(self._where, key=lambda key: self.length(key[1]))
         for start in tqdm(range(0, len(keys), at_once), "frames to statistics", leave=False):
             chosen = keys[start : start + at_once]
-            frames = Frames.collate([self.frames(row, copy) for copy, row in chosen])
-            with torch.autocast("cpu", torch.bfloat16):
-                pooled = tower.pooled(frames).half()
+            frames = Frames.collate([self.frames(row, copy) for copy, row in chosen]).on(device)
+            with torch.autocast(device.type, torch.bfloat16):
+                pooled = tower.pooled(frames).half().cpu()
             self._settled.update(zip(chosen, pooled.split(1), strict=True))
 
     def length(self, row: int) -> int:
@@ -237,17 +240,56 @@ class Batch:
 
     Attributes:
         frames: of the clips.
+        corpora: where each clip is from.
         styles: of the clips, everything that is known.
         descriptions: one a clip, true of it, possibly of a part of its style only.
+        probes: a description of each single value, by attribute; empty unless asked for.
     """
 
     frames: Frames
+    corpora: list[str]
     styles: list[Style]
     descriptions: list[Description]
+    probes: dict[str, list[Description]]
+
+
+class _Epoch(Dataset):
+    """The batches of one epoch by their number, whoever asks and in whatever order."""
+
+    def __init__(
+        self, features: Features, rows: Sequence[int], config: TrainConfig, epoch: int
+    ) -> None:
+        self.features, self.config, self.epoch = features, config, epoch
+        rng = random.Random(f"{config.seed}/{epoch}")
+        self.groups = grouped(features, rows, config, rng)
+
+    def __len__(self) -> int:
+        return len(self.groups)
+
+    def __getitem__(self, step: int) -> Batch:
+        features, config = self.features, self.config
+        rng = random.Random(f"{config.seed}/{self.epoch}/{step}")
+        keys = [(rng.randrange(config.copies), row) for row in self.groups[step]]
+        clips = [features.clips[key] for key in keys]
+        return Batch(
+            frames=Frames.collate([features.frames(row, copy) for copy, row in keys]),
+            corpora=[clip.corpus for clip in clips],
+            styles=[clip.style for clip in clips],
+            descriptions=[
+                _draw(clip.style, config, key, rng) for key, clip in zip(keys, clips, strict=True)
+            ],
+            probes=_probes(rng) if config.attributes else {},
+        )
 
 
 def batches(
-    features: Features, rows: Sequence[int], config: TrainConfig, *, epoch: int, start: int = 0
+    features: Features,
+    rows: Sequence[int],
+    config: TrainConfig,
+    *,
+    epoch: int,
+    start: int = 0,
+    workers: int = 0,
 ) -> Iterator[Batch]:
     """Yield one epoch of batches: shuffled, length-bucketed, the same for the same seed and epoch.
 
@@ -257,19 +299,13 @@ def batches(
         config: batch size, shares and seed.
         epoch: decides the shuffle with the seed.
         start: batches of the epoch to skip, for going on where a run stopped.
+        workers: processes that prepare batches ahead; the batches are the same for any number.
     """
-    groups = grouped(features, rows, config, random.Random(f"{config.seed}/{epoch}"))
-    for step in range(start, len(groups)):
-        rng = random.Random(f"{config.seed}/{epoch}/{step}")
-        keys = [(rng.randrange(config.copies), row) for row in groups[step]]
-        styles = [features.clips[key].style for key in keys]
-        yield Batch(
-            frames=Frames.collate([features.frames(row, copy) for copy, row in keys]),
-            styles=styles,
-            descriptions=[
-                _draw(style, config, key, rng) for key, style in zip(keys, styles, strict=True)
-            ],
-        )
+    plan = _Epoch(features, rows, config, epoch)
+    ahead = {"prefetch_factor": 4} if workers else {}
+    yield from DataLoader(
+        plan, batch_size=None, sampler=range(start, len(plan)), num_workers=workers, **ahead
+    )
 
 
 def grouped(
@@ -299,3 +335,11 @@ def _draw(
     if rng.random() < config.partial:
         return partial(known, rng, count=rng.randint(1, max(1, min(3, len(known.known)))))
     return describe(known, rng)
+
+
+def _probes(rng: random.Random) -> dict[str, list[Description]]:
+    """Word every single value once."""
+    return {
+        attribute: [describe(Style(**{attribute: value}), rng) for value in VALUES[attribute]]
+        for attribute in ATTRIBUTES
+    }

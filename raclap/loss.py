@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, logsigmoid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,13 +14,15 @@ class Loss:
     """The terms of one step, each a scalar.
 
     Attributes:
-        contrastive: InfoNCE against the one-hot pairing.
+        contrastive: against the pairing.
         relation: cross-entropy against the soft relations; 0 where none are given.
+        attribute: each attribute by itself; 0 where it is not asked for.
         total: what is minimised.
     """
 
     contrastive: Tensor
     relation: Tensor
+    attribute: Tensor
     total: Tensor
 
 
@@ -45,18 +47,54 @@ def relational(logits: Tensor, over_texts: Tensor, over_clips: Tensor) -> Tensor
     return (cross_entropy(logits, over_texts) + cross_entropy(logits.T, over_clips)) / 2
 
 
-def combine(
-    logits: Tensor, targets: tuple[Tensor, Tensor] | None = None, weight: float = 0.0
-) -> Loss:
-    """Mix the terms: (1 - weight) * contrastive + weight * relation.
+def sigmoid(logits: Tensor, fits: Tensor | None = None) -> Tensor:
+    """Every pair is a yes-or-no question of its own (SigLIP, Zhai et al. 2023).
 
     Args:
-        logits: (B, B), speech by text.
-        targets: soft relations over texts and over clips, see :func:`relational`.
-        weight: share of the relation term, 0 to 1; at 0 the total is InfoNCE to the bit.
+        logits: (B, B), scale * cosine + bias.
+        fits: (B, B), 1 where a description fits a clip; by default on the diagonal only.
     """
-    first = contrastive(logits)
-    if targets is None or weight == 0:
-        return Loss(contrastive=first, relation=logits.new_zeros(()), total=first)
-    second = relational(logits, *targets)
-    return Loss(contrastive=first, relation=second, total=(1 - weight) * first + weight * second)
+    fits = torch.eye(len(logits), device=logits.device) if fits is None else fits
+    return -logsigmoid((2 * fits - 1) * logits).sum() / len(logits)
+
+
+def attribute(logits: Tensor, truth: Tensor, allowed: Tensor) -> Tensor:
+    """Cross-entropy over the values of one attribute.
+
+    Args:
+        logits: (B, V), scale * cosine of each clip with a description of each value alone.
+        truth: (B,) index of the value, -1 where it is unknown.
+        allowed: (B, V) bool, the values that the clip's corpus has.
+
+    Returns:
+        The mean over clips that know their value, and it is among the allowed; 0 if none does.
+    """
+    known = (truth >= 0) & allowed.gather(1, truth.clamp(min=0)[:, None])[:, 0]
+    masked = logits.masked_fill(~allowed, float("-inf"))
+    if not known.any():
+        return logits.new_zeros(())
+    return cross_entropy(masked[known], truth[known])
+
+
+def combine(
+    contrastive: Tensor,
+    relation: Tensor,
+    attribute: Tensor,
+    relation_weight: float,
+    attribute_weight: float,
+) -> Loss:
+    """Sum the terms: (1 - w) * contrastive + w * relation + v * attribute.
+
+    Args:
+        contrastive: scalar.
+        relation: scalar.
+        attribute: scalar.
+        relation_weight: w, from 0 to 1; at 0 nothing of the relation is left.
+        attribute_weight: v, 0 or more.
+    """
+    total = (1 - relation_weight) * contrastive if relation_weight else contrastive
+    if relation_weight:
+        total = total + relation_weight * relation
+    if attribute_weight:
+        total = total + attribute_weight * attribute
+    return Loss(contrastive=contrastive, relation=relation, attribute=attribute, total=total)

@@ -43,7 +43,7 @@ from raclap.towers import Frames, SpeechTower, TextTower
 _FROZEN, _TRAINED, _TEACHER = "frozen.safetensors", "model.safetensors", "teacher.safetensors"
 _MIN_TEMPERATURE = 0.01
 _CLIPS_AT_ONCE = 16  # in one pass of the upper layers
-_TEXTS_AT_ONCE = 32
+_TEXTS_AT_ONCE = {"cpu": 32, "cuda": 512}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +123,11 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
         return self.config.dim
 
     @property
+    def device(self) -> torch.device:
+        """Where the model computes; what it returns is on the CPU."""
+        return self.log_scale.device
+
+    @property
     def scale(self) -> float:
         """What cosines are multiplied by before a softmax: 1 / temperature."""
         return float(self.log_scale.detach().exp())
@@ -136,7 +141,7 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
         """Encode a batch for training: clips, and descriptions as :meth:`pool_texts` gives them."""
         speech = normalize(self.speech(frames).float(), dim=-1)
         text = normalize(self.text.projection(texts).float(), dim=-1)
-        with torch.autocast("cpu", enabled=False):  # half precision would tie close cosines
+        with torch.autocast(self.device.type, enabled=False):  # half precision ties close cosines
             logits = self.log_scale.exp() * speech @ text.T
         return Output(speech=speech, text=text, logits=logits)
 
@@ -146,9 +151,10 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
         Texts of about one length go together, so that little is padded.
         """
         order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-        chunks = [order[i : i + _TEXTS_AT_ONCE] for i in range(0, len(order), _TEXTS_AT_ONCE)]
+        size = _TEXTS_AT_ONCE[self.device.type]
+        chunks = [order[i : i + size] for i in range(0, len(order), size)]
         pooled = [self.text.pooled(*self.tokenize([texts[i] for i in chunk])) for chunk in chunks]
-        return torch.cat(pooled)[torch.tensor(order).argsort()]
+        return torch.cat(pooled)[torch.tensor(order, device=self.device).argsort()]
 
     @cached_property
     def _vocabulary(self) -> frozenset[str]:
@@ -164,7 +170,7 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
             max_length=self.config.text.max_tokens,
             return_tensors="pt",
         )
-        return tokens["input_ids"], tokens["attention_mask"]
+        return tokens["input_ids"].to(self.device), tokens["attention_mask"].to(self.device)
 
     @torch.inference_mode()
     def encode_text(self, texts: Sequence[str]) -> Tensor:
@@ -183,7 +189,7 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
             raise TypeError("encode_text takes a list of texts: encode_text([text])")
         if not len(texts):
             return torch.zeros(0, self.dim)
-        return normalize(self.text.projection(self.pool_texts(texts)).float(), dim=-1)
+        return normalize(self.text.projection(self.pool_texts(texts)).float(), dim=-1).cpu()
 
     @torch.inference_mode()
     def encode_speech(self, clips: Sequence[str | Path | np.ndarray]) -> Tensor:
@@ -215,7 +221,7 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
         for start in range(0, len(order), _CLIPS_AT_ONCE):
             chosen = order[start : start + _CLIPS_AT_ONCE]
             batch = normalize(self.speech(Frames.collate([frames[i] for i in chosen])), dim=-1)
-            vectors.index_add_(0, torch.tensor([owners[i] for i in chosen]), batch.float())
+            vectors.index_add_(0, torch.tensor([owners[i] for i in chosen]), batch.float().cpu())
         return normalize(vectors, dim=-1)
 
     # ------------------------------------------------------------------ saving and loading
@@ -226,7 +232,7 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
         digest = hashlib.sha256()
         for name, tensor in sorted(self.state_dict().items()):
             digest.update(name.encode())
-            digest.update(tensor.half().numpy().tobytes())
+            digest.update(tensor.half().cpu().numpy().tobytes())
         return digest.hexdigest()[:16]
 
     def frozen_names(self) -> set[str]:
@@ -325,7 +331,8 @@ def _pretrained(name: str) -> tuple[PreTrainedModel | None, AutoConfig]:
 
 
 def _halved(model: nn.Module) -> dict[str, Tensor]:
-    return {name: value.detach().half().contiguous() for name, value in model.state_dict().items()}
+    state = model.state_dict()
+    return {name: value.detach().half().cpu().contiguous() for name, value in state.items()}
 
 
 def _write(path: Path, tensors: dict[str, Tensor]) -> None:

@@ -34,6 +34,19 @@ def relation(similarity: Tensor, temperature: float) -> Tensor:
     return (similarity / temperature).softmax(dim=-1)
 
 
+def within(speech: Tensor, text: Tensor) -> Tensor:
+    """Relate clips and descriptions through their own kind (SmoothCLAP, arXiv 2601.12591).
+
+    Args:
+        speech: (B, D) unit vectors of clips.
+        text: (B, D) unit vectors of their descriptions.
+
+    Returns:
+        (B, B): the mean of clip-clip and text-text cosines, so that it is symmetric.
+    """
+    return (speech @ speech.T + text @ text.T) / 2
+
+
 class Wordings:
     """The teacher's text vectors of styles, each averaged over several wordings and remembered.
 

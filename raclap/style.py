@@ -166,7 +166,8 @@ def levels(prosody: Prosody, gender: str = "") -> dict[str, str]:
 
     Returns:
         ``pitch`` (Hz), ``speed`` (syllable nuclei a second), ``energy`` (vocal effort) and
-        ``phonation``; ``""`` where it cannot be told.
+        ``phonation``; ``""`` where it cannot be told. A whisper has low energy whatever its
+        spectrum, which is that of noise and would pass for a shout's.
     """
     voiced = prosody.voiced >= VOICED_FROM
     whispered = prosody.voiced < WHISPERED_BELOW
@@ -174,6 +175,6 @@ def levels(prosody: Prosody, gender: str = "") -> dict[str, str]:
     return {
         "pitch": _level(prosody.f0_hz, PITCH_HZ[gender]) if gender and voiced else "",
         "speed": _level(prosody.rate_hz, SPEED_HZ) if countable else "",
-        "energy": _level(prosody.energy_db, ENERGY_DB),
+        "energy": LEVELS[0] if whispered else _level(prosody.energy_db, ENERGY_DB),
         "phonation": "whispered" if whispered else "voiced" if voiced else "",
     }

@@ -22,7 +22,7 @@ from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 from raclap import prosody
 from raclap.audio import RATE_HZ
-from raclap.config import SpeechConfig, TextConfig
+from raclap.config import PROSODY_ALONE, SpeechConfig, TextConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,13 +45,23 @@ class Frames:
 
     @classmethod
     def collate(cls, clips: Sequence[Frames]) -> Frames:
-        """Join frames of single clips into one padded batch."""
+        """Join frames of single clips into one padded batch, in whatever precision they have."""
         return cls(
             hidden=nn.utils.rnn.pad_sequence([c.hidden[0] for c in clips], batch_first=True),
             attended=torch.cat([c.attended for c in clips]),
             valid=torch.cat([c.valid for c in clips]),
             lower=torch.cat([c.lower for c in clips]),
             prosody=torch.cat([c.prosody for c in clips]),
+        )
+
+    def on(self, device: torch.device) -> Frames:
+        """Return the same in full precision on ``device``, where the tower computes."""
+        return Frames(
+            hidden=self.hidden.to(device).float(),
+            attended=self.attended.to(device),
+            valid=self.valid.to(device),
+            lower=self.lower.to(device).float(),
+            prosody=self.prosody.to(device),
         )
 
     @classmethod
@@ -65,6 +75,25 @@ class Frames:
 def mask_of(lengths: Tensor, longest: int) -> Tensor:
     """Return (B, T) bool, true where a frame is within its clip's length."""
     return torch.arange(longest, device=lengths.device)[None, :] < lengths[:, None]
+
+
+def mask_stretch(hidden: Tensor, valid: Tensor, share: float) -> Tensor:
+    """Silence one random stretch of each clip's frames, up to ``share`` of its length.
+
+    Style is in the whole of a clip; a tower that cannot count on any one moment listens to all of
+    them (time masking, Park et al. 2019).
+
+    Args:
+        hidden: (B, T, H).
+        valid: (B,) frames that hold the clip.
+        share: 0 to below 1.
+    """
+    width, start = torch.rand(2, len(valid), device=valid.device)
+    width = width * share * valid
+    start = start * (valid - width)
+    place = torch.arange(hidden.shape[1], device=valid.device)[None, :]
+    inside = (place >= start[:, None]) & (place < (start + width)[:, None])
+    return hidden.masked_fill(inside[..., None], 0)
 
 
 def statistics(hidden: Tensor, valid: Tensor) -> Tensor:
@@ -111,10 +140,10 @@ class WhisperBackbone(nn.Module):
         with torch.autocast("cpu", enabled=False):  # the extractor hands its result to numpy
             mel = self.mel(
                 padded, sampling_rate=RATE_HZ, padding="do_not_pad", return_tensors="pt"
-            ).input_features.to(encoder.conv1.weight.dtype)
+            ).input_features.to(encoder.conv1.weight)
         hidden = gelu(encoder.conv2(gelu(encoder.conv1(mel)))).transpose(1, 2)  # (1, T, H)
         hidden = hidden + encoder.embed_positions.weight[: hidden.shape[1]]
-        length, below = torch.tensor([valid]), []
+        length, below = torch.tensor([valid], device=hidden.device), []
         for layer in encoder.layers[: self.cut]:
             below.append(statistics(hidden, length))
             hidden = layer(hidden, None)
@@ -153,7 +182,7 @@ class WaveBackbone(nn.Module):
 
     def lower(self, waveform: np.ndarray) -> tuple[Tensor, int, Tensor]:
         """Run the convolutions on one clip of (S,) samples; see :meth:`WhisperBackbone.lower`."""
-        samples = torch.from_numpy(waveform)[None].to(self.encoder.dtype)
+        samples = torch.from_numpy(waveform)[None].to(self.encoder.device, self.encoder.dtype)
         # Below the receptive field of 400 samples there is no frame at all.
         samples = nn.functional.pad(samples, (0, max(0, 400 - samples.shape[1])))
         samples = (samples - samples.mean()) / (samples.var() + 1e-7).sqrt()
@@ -230,26 +259,33 @@ class SpeechTower(nn.Module):
         size = len(prosody.NAMES)
         return Frames(
             hidden=hidden,
-            attended=torch.tensor([hidden.shape[1]]),
-            valid=torch.tensor([valid]),
+            attended=torch.tensor([hidden.shape[1]], device=hidden.device),
+            valid=torch.tensor([valid], device=hidden.device),
             lower=below,
-            prosody=torch.zeros(1, size) if measured is None else torch.from_numpy(measured)[None],
+            prosody=(
+                torch.zeros(1, size) if measured is None else torch.from_numpy(measured)[None]
+            ).to(hidden.device),
         )
 
     def pooled(self, frames: Frames) -> Tensor:
         """Return (B, L, 2, H): mean and deviation over valid time of every hidden state."""
         if frames.lower.shape[1] == self.backbone.states:
             return frames.lower
+        hidden = frames.hidden
+        if self.training and self.config.mask:
+            hidden = mask_stretch(hidden, frames.valid, self.config.mask)
         upper = [
             statistics(state.float(), frames.valid)
-            for state in self.backbone.upper(frames.hidden, frames.attended)
+            for state in self.backbone.upper(hidden, frames.attended)
         ]
         return torch.cat([frames.lower.float(), torch.stack(upper, dim=1)], dim=1)
 
     def project(self, pooled: Tensor, measured: Tensor) -> Tensor:
         """Turn pooled statistics (B, L, 2, H) and prosody (B, P) into (B, D)."""
         pooled = (pooled - self.center) / self.spread
-        if self.config.layers >= 0:
+        if self.config.layers == PROSODY_ALONE:
+            view = torch.zeros_like(pooled[:, 0])
+        elif self.config.layers >= 0:
             view = pooled[:, self.config.layers]  # (B, 2, H)
         else:
             view = torch.einsum("blsh,sl->bsh", pooled, self.layer_weights.softmax(-1))

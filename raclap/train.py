@@ -16,7 +16,8 @@ import math
 import random
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -28,19 +29,20 @@ from torch.optim import AdamW
 from tqdm import tqdm
 
 from raclap import metrics
-from raclap.config import Config, InputError, RelationConfig, TrainConfig, from_dict, to_dict
+from raclap.config import Config, InputError, TrainConfig, from_dict, to_dict
 from raclap.corpus import read_manifest
-from raclap.data import Batch, Features, batches, grouped
+from raclap.data import Features, batches, grouped
 from raclap.essr import Bench, Protocol, classify
-from raclap.loss import Loss, combine
-from raclap.model import RACLAP, Output
-from raclap.relation import Wordings, relation
+from raclap.model import RACLAP
+from raclap.objective import Objective
 from raclap.towers import Frames
 from raclap.wording import describe
 
 CACHE = Path(".cache/features")
 _SPLITS = ("train", "valid")
+_TERMS = ("total", "contrastive", "relation", "attribute")
 _LOG_STEPS = 10
+_WORKERS = 3  # processes that prepare batches for a GPU
 _VALIDATIONS = 10  # about so many in a run
 _SAVE_SECONDS = 180  # between two points from which a killed run can go on
 _CALIBRATION = 2000  # clips that set the standardisation
@@ -55,6 +57,7 @@ def train(
     output: str | Path,
     init: str | Path | None = None,
     cache: str | Path = CACHE,
+    device: str = "",
 ) -> dict[str, float]:
     """Train one stage and leave a checkpoint.
 
@@ -67,6 +70,7 @@ def train(
             one whose heads were trained over frozen encoders (Kumar et al. 2022): fine-tuning
             then distorts the pretrained features less.
         cache: folder for the frames of the frozen layers.
+        device: ``cpu`` or ``cuda``; by default a GPU if there is one.
 
     Returns:
         The figures of the epoch that was kept.
@@ -99,6 +103,10 @@ def train(
         )
     learning = Features(model.speech, known["train"], Path(cache), copies=settings.copies)
     held_out = Features(model.speech, known["valid"], Path(cache))
+    place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    model.to(place)
+    if teacher is not None:
+        teacher.to(place)
     if init is None:
         _calibrate(model, learning)
     if settings.speech_rate == 0:
@@ -106,42 +114,19 @@ def train(
         held_out.settle(model.speech)
 
     # ---- loop
-    run = _Run(model, teacher, settings, config.relation, output, stage)
+    heard = [learning.clips[0, row] for row in learning.rows]
+    objective = Objective(model, teacher, settings, config.relation, heard)
+    run = _Run(model, objective, settings, output, stage)
     steps = len(grouped(learning, learning.rows, settings, random.Random(0)))
     run.total_steps = settings.epochs * steps
     run.resume()
     while run.epoch < settings.epochs:
         run.one_epoch(learning)
         if run.epoch % max(1, settings.epochs // _VALIDATIONS) == 0 or run.epoch == settings.epochs:
-            run.keep_if_best(validate(model, held_out), config)
+            with run.averaged():
+                run.keep_if_best(validate(model, held_out), config)
+            run.save()
     return run.finish()
-
-
-def step(
-    model: RACLAP,
-    batch: Batch,
-    pool: Callable[[list[str]], Tensor],
-    teacher: RACLAP | None,
-    wordings: Wordings | None,
-    settings: RelationConfig,
-) -> Loss:
-    """Run one batch forward: the student, the teacher's targets if there is one, the loss.
-
-    ``pool`` runs the text encoder on texts: (B, H).
-    """
-    texts = [description.text for description in batch.descriptions]
-    with torch.autocast("cpu", torch.bfloat16):
-        student: Output = model(batch.frames, pool(texts))
-    if teacher is None or wordings is None:
-        return combine(student.logits)
-    with torch.no_grad():
-        speech = normalize(teacher.speech(batch.frames).float(), dim=-1)
-        similarity = speech @ wordings(batch.descriptions).T  # (B, B)
-        targets = (
-            relation(similarity, settings.temperature),
-            relation(similarity.T, settings.temperature),
-        )
-    return combine(student.logits, targets, settings.weight)
 
 
 class _Run:
@@ -150,19 +135,19 @@ class _Run:
     def __init__(
         self,
         model: RACLAP,
-        teacher: RACLAP | None,
+        objective: Objective,
         settings: TrainConfig,
-        relations: RelationConfig,
         output: Path,
         stage: str,
     ) -> None:
-        self.model, self.teacher, self.settings, self.output = model, teacher, settings, output
-        self.relations, self.stage = relations, stage
-        self.wordings = None
-        if teacher is not None:
-            self.wordings = Wordings(teacher.encode_text, relations.wordings, settings.seed)
-        self.pool = _Remembered(model) if settings.text_rate == 0 else model.pool_texts
-        self.optimizer = AdamW(_groups_of(model, settings), weight_decay=settings.weight_decay)
+        self.model, self.objective, self.settings = model, objective, settings
+        self.output, self.stage = output, stage
+        groups = _groups_of(model, settings)
+        if objective.parameters:
+            groups.append({"params": objective.parameters, "lr": settings.head_rate})
+        self.optimizer = AdamW(groups, weight_decay=settings.weight_decay)
+        self.learned = [p for group in self.optimizer.param_groups for p in group["params"]]
+        self.average = [p.detach().clone() for p in self.learned] if settings.average else []
         self.peaks = [group["lr"] for group in self.optimizer.param_groups]
         self.epoch = self.batch = self.steps = self.total_steps = 0
         self.best: dict[str, float] = {}
@@ -172,7 +157,15 @@ class _Run:
     def one_epoch(self, features: Features) -> None:
         """Train on what is left of the current epoch."""
         self.model.train()
-        plan = batches(features, features.rows, self.settings, epoch=self.epoch, start=self.batch)
+        plan = batches(
+            features,
+            features.rows,
+            self.settings,
+            epoch=self.epoch,
+            start=self.batch,
+            # On a CPU the batches and the model would compete for the same cores.
+            workers=_WORKERS if self.model.device.type == "cuda" else 0,
+        )
         total = self.total_steps // self.settings.epochs
         bar = tqdm(
             plan,
@@ -182,22 +175,24 @@ class _Run:
             leave=False,
             mininterval=1 if sys.stderr.isatty() else 30,
         )
-        terms: list[tuple[float, float, float]] = []
+        terms: list[list[float]] = []
         for batch in bar:
             torch.manual_seed(self.settings.seed * 1_000_003 + self.steps)  # dropout, too, resumes
             self._set_rates()
-            loss = step(self.model, batch, self.pool, self.teacher, self.wordings, self.relations)
+            loss = self.objective(batch)
             self.optimizer.zero_grad(set_to_none=True)
             loss.total.backward()
-            clip_grad_norm_(self.model.parameters(), 1.0)
+            clip_grad_norm_(self.learned, 1.0)
             self.optimizer.step()
             self.model.clamp_scale()
+            if self.average:
+                self._follow()
             self.steps += 1
             self.batch += 1
-            terms.append((loss.total.item(), loss.contrastive.item(), loss.relation.item()))
+            terms.append([getattr(loss, name).item() for name in _TERMS])
             bar.set_postfix(loss=f"{terms[-1][0]:.3f}", refresh=False)
             if self.steps % _LOG_STEPS == 0:
-                names = ("loss", "contrastive", "relation")
+                names = ("loss", *_TERMS[1:])
                 means = dict(zip(names, np.mean(terms, axis=0).round(5).tolist(), strict=True))
                 self._log(
                     {"step": self.steps, "epoch": self.epoch, "scale": self.model.scale} | means
@@ -207,6 +202,24 @@ class _Run:
                 self.save()
         self.model.eval()
         self.epoch, self.batch = self.epoch + 1, 0
+
+    @torch.no_grad()
+    def _follow(self) -> None:
+        """Move the average towards the weights, faster while it is young."""
+        decay = min(self.settings.average, (1 + self.steps) / (10 + self.steps))
+        torch._foreach_lerp_(self.average, [p.detach() for p in self.learned], 1 - decay)
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Lend the model its average weights, which are validated and kept."""
+        own = [p.detach().clone() for p in self.learned] if self.average else []
+        for parameter, value in zip(self.learned, self.average, strict=bool(self.average)):
+            parameter.data.copy_(value)
+        try:
+            yield
+        finally:
+            for parameter, value in zip(self.learned, own, strict=bool(own)):
+                parameter.data.copy_(value)
 
     def keep_if_best(self, figures: dict[str, float], config: Config) -> None:
         """Log the validation figures, and write the checkpoint if none was better."""
@@ -220,7 +233,6 @@ class _Run:
             self.model.save_pretrained(self.output)
             plain = {"stage": self.stage, "config": to_dict(config)}
             (self.output / "training.json").write_text(json.dumps(plain, indent=2) + "\n")
-        self.save()
 
     def finish(self) -> dict[str, float]:
         """Drop what only a resumed run needs."""
@@ -237,6 +249,8 @@ class _Run:
         torch.save(
             {
                 "trained": trained,
+                "average": self.average,
+                "own": [p.detach() for p in self.objective.parameters],
                 "buffers": {n: b for n, b in buffers.items() if "center" in n or "spread" in n},
                 "optimizer": self.optimizer.state_dict(),
                 "place": place,
@@ -253,7 +267,7 @@ class _Run:
         if not path.is_file():
             (self.output / "history.jsonl").unlink(missing_ok=True)
             return
-        state = torch.load(path, weights_only=True)
+        state = torch.load(path, weights_only=True, map_location=self.model.device)
         if state["settings"] != self._settings():
             raise InputError(
                 f"{self.output} holds an unfinished run with other settings; finish it with those, "
@@ -262,11 +276,14 @@ class _Run:
         self.model.load_state_dict(state["trained"], strict=False)
         self.model.speech.load_state_dict(state["buffers"], strict=False)
         self.optimizer.load_state_dict(state["optimizer"])
+        self.average = [value.to(self.model.device) for value in state["average"]]
+        for parameter, value in zip(self.objective.parameters, state["own"], strict=True):
+            parameter.data.copy_(value)
         for name, value in state["place"].items():
             setattr(self, name, value)
 
     def _settings(self) -> str:
-        return json.dumps([self.stage, to_dict(self.settings), to_dict(self.relations)])
+        return json.dumps([self.stage, *map(to_dict, (self.settings, self.objective.relations))])
 
     def _set_rates(self) -> None:
         done = self.steps / max(1, self.total_steps)
@@ -278,22 +295,6 @@ class _Run:
     def _log(self, row: dict) -> None:
         with (self.output / "history.jsonl").open("a") as file:
             file.write(json.dumps(row) + "\n")
-
-
-class _Remembered:
-    """A frozen text encoder's answers, each computed once."""
-
-    def __init__(self, model: RACLAP) -> None:
-        self.model = model
-        self._known: dict[str, Tensor] = {}
-
-    @torch.no_grad()
-    def __call__(self, texts: list[str]) -> Tensor:
-        new = [text for text in dict.fromkeys(texts) if text not in self._known]
-        if new:
-            self.model.text.encoder.eval()
-            self._known |= dict(zip(new, self.model.pool_texts(new), strict=True))
-        return torch.stack([self._known[text] for text in texts])
 
 
 def _groups_of(model: RACLAP, settings: TrainConfig) -> list[dict]:
@@ -322,8 +323,9 @@ def _calibrate(model: RACLAP, features: Features, at_once: int = 64) -> None:
     rows.sort(key=features.length)
     pooled, measured = [], []
     for start in tqdm(range(0, len(rows), at_once), "calibrate", leave=False):
-        frames = Frames.collate([features.frames(row) for row in rows[start : start + at_once]])
-        with torch.autocast("cpu", torch.bfloat16):
+        chosen = [features.frames(row) for row in rows[start : start + at_once]]
+        frames = Frames.collate(chosen).on(model.device)
+        with torch.autocast(model.device.type, torch.bfloat16):
             pooled.append(model.speech.pooled(frames))
         measured.append(frames.prosody)
     model.speech.calibrate(torch.cat(pooled), torch.cat(measured))
@@ -336,9 +338,9 @@ def embed(model: RACLAP, features: Features, at_once: int = 64) -> Tensor:
     vectors = torch.zeros(len(order), model.dim)
     for start in range(0, len(order), at_once):
         chosen = order[start : start + at_once]
-        batch = Frames.collate([features.frames(features.rows[i]) for i in chosen])
-        with torch.autocast("cpu", torch.bfloat16):
-            vectors[chosen] = normalize(model.speech(batch).float(), dim=-1)
+        batch = Frames.collate([features.frames(features.rows[i]) for i in chosen]).on(model.device)
+        with torch.autocast(model.device.type, torch.bfloat16):
+            vectors[chosen] = normalize(model.speech(batch).float(), dim=-1).cpu()
     return vectors
 
 

@@ -69,7 +69,7 @@ def test_an_unknown_key_names_the_nearest(values, sentence):
 
 
 def test_a_key_like_no_other_lists_all():
-    with pytest.raises(InputError, match="it has weight, temperature, wordings"):
+    with pytest.raises(InputError, match="it has kind, weight, temperature"):
         from_dict(RelationConfig, {"zzzzz": 1})
 
 

@@ -87,7 +87,7 @@ def test_augmented_copies_stay_near_the_clip(clips):
 def test_frames_are_what_the_tower_gives(tower, clips, features):
     for row, clip in enumerate(clips):
         expected = tower.lower(audio.trim(audio.load(clip.path)))
-        found = features.frames(row)
+        found = features.frames(row).on(torch.device("cpu"))
         assert found.valid.equal(expected.valid)
         assert found.attended.equal(expected.attended)
         assert found.prosody.equal(expected.prosody)
@@ -174,9 +174,10 @@ def test_workers_give_the_same(tower, clips, features, tmp_path):
 def test_settled_frames_give_the_same_vector(tower, clips, tmp_path):
     features = Features(tower, clips[:3], tmp_path, workers=0)
     with torch.no_grad():
-        before = torch.cat([tower.pooled(features.frames(row)) for row in range(3)])
+        place = torch.device("cpu")
+        before = torch.cat([tower.pooled(features.frames(row).on(place)) for row in range(3)])
         features.settle(tower)
-        settled = Frames.collate([features.frames(row) for row in range(3)])
+        settled = Frames.collate([features.frames(row) for row in range(3)]).on(place)
     assert settled.hidden.shape[1] == 0
     torch.testing.assert_close(tower.pooled(settled), before, atol=2e-3, rtol=2e-3)
 

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from raclap.loss import combine, contrastive, relational
+from raclap.loss import attribute, combine, contrastive, relational, sigmoid
 
 SIZE = 6
 
@@ -51,26 +51,55 @@ def test_one_hot_targets_are_infonce(logits):
     torch.testing.assert_close(relational(logits, pair, pair), contrastive(logits))
 
 
+def total(logits, targets, weight):
+    second = relational(logits, *targets)
+    return combine(contrastive(logits), second, logits.new_zeros(()), weight, 0.0)
+
+
 def test_weight_zero_is_infonce_to_the_bit(logits, targets):
-    for loss in (combine(logits), combine(logits, targets, 0.0), combine(logits, None, 0.7)):
-        assert loss.total.equal(contrastive(logits))
-        assert loss.relation == 0
+    assert total(logits, targets, 0.0).total.equal(contrastive(logits))
 
 
 @pytest.mark.parametrize("weight", [0.3, 1.0])
 def test_terms_are_mixed_by_weight(logits, targets, weight):
-    loss = combine(logits, targets, weight)
-    first, second = contrastive(logits), relational(logits, *targets)
-    assert (loss.contrastive.item(), loss.relation.item()) == (first.item(), second.item())
-    torch.testing.assert_close(loss.total, (1 - weight) * first + weight * second)
+    first, second, third = contrastive(logits), relational(logits, *targets), logits.var()
+    loss = combine(first, second, third, weight, 0.7)
+    assert (loss.contrastive, loss.relation, loss.attribute) == (first, second, third)
+    torch.testing.assert_close(loss.total, (1 - weight) * first + weight * second + 0.7 * third)
 
 
 def test_the_order_of_the_batch_does_not_matter(logits, targets):
     order = torch.randperm(SIZE, generator=torch.Generator().manual_seed(2))
     shuffled = [matrix[order][:, order] for matrix in (logits, *targets)]
-    before, after = combine(logits, targets, 0.4), combine(shuffled[0], tuple(shuffled[1:]), 0.4)
+    before, after = total(logits, targets, 0.4), total(shuffled[0], tuple(shuffled[1:]), 0.4)
     torch.testing.assert_close(before.total, after.total)
     assert not torch.isclose(contrastive(logits[order]), before.contrastive)  # pairs were parted
+
+
+def test_sigmoid_equals_the_loop(logits):
+    fits = (logits > 1).float()
+    for given, truth in ((None, torch.eye(SIZE)), (fits, fits)):
+        expected = sum(
+            math.log1p(math.exp(-value if fit else value))
+            for line, row in zip(logits.tolist(), truth.tolist(), strict=True)
+            for value, fit in zip(line, row, strict=True)
+        )
+        assert sigmoid(logits, given).item() == pytest.approx(expected / SIZE, rel=1e-5)
+
+
+def test_attribute_equals_the_loop(logits):
+    truth = torch.tensor([0, -1, 2, 3, -1, 1])
+    allowed = torch.ones(SIZE, SIZE, dtype=torch.bool)
+    allowed[2, 5] = allowed[3, 0] = False
+    terms = []
+    for row, value in enumerate(truth.tolist()):
+        if value < 0:
+            continue
+        line = [x for x, ok in zip(logits[row].tolist(), allowed[row].tolist(), strict=True) if ok]
+        terms.append(math.log(sum(map(math.exp, line))) - logits[row, value].item())
+    expected = sum(terms) / len(terms)
+    assert attribute(logits, truth, allowed).item() == pytest.approx(expected, rel=1e-5)
+    assert attribute(logits, torch.full((SIZE,), -1), allowed) == 0
 
 
 def test_directions_are_symmetric(logits, targets):
@@ -82,7 +111,7 @@ def test_directions_are_symmetric(logits, targets):
 def test_finite_at_scale_100(targets, dtype):
     cosine = torch.ones(SIZE, SIZE) - 2 * torch.eye(SIZE)  # every pair is the worst match
     logits = (100 * cosine).to(dtype).requires_grad_()
-    loss = combine(logits, tuple(target.to(dtype) for target in targets), 0.5)
+    loss = total(logits, tuple(target.to(dtype) for target in targets), 0.5)
     loss.total.backward()
     assert loss.contrastive.item() == pytest.approx(200 + math.log(SIZE - 1), rel=0.01)
     assert logits.grad.isfinite().all()

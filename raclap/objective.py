@@ -1,0 +1,152 @@
+"""What a batch costs: the student's answers, what they are held against, the terms of the loss.
+
+In: a :class:`Batch`. Out: a :class:`Loss`. Stage ``ess`` holds the student against the pairs;
+stage ``ra`` also against the relations that a frozen teacher sees in the batch. Deliberately not
+here: the loop around it (``train``) and the formulas of the terms (``loss``, ``relation``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+from raclap import loss, metrics
+from raclap.config import RelationConfig, TrainConfig
+from raclap.corpus import Clip
+from raclap.data import Batch
+from raclap.loss import Loss
+from raclap.model import RACLAP, Output
+from raclap.relation import Wordings, relation, within
+from raclap.style import ATTRIBUTES, VALUES
+from raclap.towers import Frames
+
+
+class Objective:
+    """Runs batches forward.
+
+    Args:
+        model: the student.
+        teacher: frozen stage-one model whose relations are learned, or None.
+        config: of the stage.
+        relations: of stage two.
+        clips: the training clips; they tell which values each corpus has.
+
+    Attributes:
+        parameters: what the objective itself learns, beside the model.
+    """
+
+    def __init__(
+        self,
+        model: RACLAP,
+        teacher: RACLAP | None,
+        config: TrainConfig,
+        relations: RelationConfig,
+        clips: Iterable[Clip],
+    ) -> None:
+        self.model, self.teacher, self.config, self.relations = model, teacher, config, relations
+        self.pool = _Remembered(model) if config.text_rate == 0 else model.pool_texts
+        self.wordings = None
+        if teacher is not None:
+            self.wordings = Wordings(teacher.encode_text, relations.wordings, config.seed)
+        self._scopes = _scopes(clips) if config.attributes else {}
+        # Zhai et al. (2023) start where nearly all pairs are told apart.
+        self.bias = nn.Parameter(torch.tensor(-10.0, device=model.device))
+        self.parameters = [self.bias] if config.loss == "sigmoid" else []
+
+    def __call__(self, batch: Batch) -> Loss:
+        """Return the loss of a batch of B clips, with gradients."""
+        count = len(batch.styles)
+        texts = [description.text for description in batch.descriptions]
+        probes = [probe.text for each in batch.probes.values() for probe in each]
+        frames = batch.frames.on(self.model.device)
+        with torch.autocast(self.model.device.type, torch.bfloat16):
+            student: Output = self.model(frames, self.pool(texts + probes))
+        logits = student.logits[:, :count]  # (B, B)
+        first = self._paired(logits, batch)
+        second = third = logits.new_zeros(())
+        if self.teacher is not None and self.relations.weight:
+            fixed = self.relations.student_temperature
+            tempered = student.speech @ student.text[:count].T / fixed if fixed else logits
+            second = loss.relational(tempered, *self._relations(batch, frames))
+        if probes:
+            third = self._attributes(student.logits[:, count:], batch)
+        weight = self.relations.weight if self.teacher is not None else 0.0
+        return loss.combine(first, second, third, weight, self.config.attributes)
+
+    def _paired(self, logits: Tensor, batch: Batch) -> Tensor:
+        """The term that knows only which description belongs to which clip, or which fit it."""
+        fits = None
+        if self.config.positives == "style":
+            said = metrics.codes([each.style for each in batch.descriptions])
+            fits = metrics.satisfied(said, metrics.codes(batch.styles)).T  # (clips, texts)
+            fits = torch.from_numpy(fits).to(logits.device, logits.dtype)
+            fits.fill_diagonal_(1.0)
+        if self.config.loss == "sigmoid":
+            return loss.sigmoid(logits + self.bias, fits)
+        if fits is None:
+            return loss.contrastive(logits)
+        return loss.relational(
+            logits, fits / fits.sum(1, keepdim=True), fits.T / fits.T.sum(1, keepdim=True)
+        )
+
+    @torch.no_grad()
+    def _relations(self, batch: Batch, frames: Frames) -> tuple[Tensor, Tensor]:
+        """Targets over texts and over clips, (B, B) each."""
+        settings, device = self.relations, self.model.device
+        if settings.kind == "overlap":
+            said = metrics.codes([each.style for each in batch.descriptions])
+            similarity = torch.from_numpy(metrics.overlaps(metrics.codes(batch.styles), said))
+            similarity = similarity.to(device, torch.float32)
+        else:
+            speech = normalize(self.teacher.speech(frames).float(), dim=-1)
+            text = self.wordings(batch.descriptions).to(device)
+            cross = settings.kind == "cross"
+            similarity = speech @ text.T if cross else within(speech, text)
+        temperature = settings.temperature
+        return relation(similarity, temperature), relation(similarity.T, temperature)
+
+    def _attributes(self, logits: Tensor, batch: Batch) -> Tensor:
+        """Each attribute by itself: which of the values of its corpus does a clip have?"""
+        terms, start = [], 0
+        codes = metrics.codes(batch.styles)
+        for column, name in enumerate(ATTRIBUTES):
+            values = len(VALUES[name])
+            allowed = torch.stack([self._scopes[corpus][name] for corpus in batch.corpora])
+            truth = torch.from_numpy(codes[:, column]).to(logits.device)
+            terms.append(
+                loss.attribute(logits[:, start : start + values], truth, allowed.to(logits.device))
+            )
+            start += values
+        return torch.stack(terms).mean()
+
+
+class _Remembered:
+    """A frozen text encoder's answers, each computed once."""
+
+    def __init__(self, model: RACLAP) -> None:
+        self.model = model
+        self._known: dict[str, Tensor] = {}
+
+    @torch.no_grad()
+    def __call__(self, texts: list[str]) -> Tensor:
+        new = [text for text in dict.fromkeys(texts) if text not in self._known]
+        if new:
+            self.model.text.encoder.eval()
+            self._known |= dict(zip(new, self.model.pool_texts(new), strict=True))
+        return torch.stack([self._known[text] for text in texts])
+
+
+def _scopes(clips: Iterable[Clip]) -> Mapping[str, Mapping[str, Tensor]]:
+    """Which values occur in each corpus: (V,) bool by corpus and attribute."""
+    scopes: dict[str, dict[str, Tensor]] = {}
+    for clip in clips:
+        scope = scopes.setdefault(
+            clip.corpus,
+            {name: torch.zeros(len(VALUES[name]), dtype=torch.bool) for name in ATTRIBUTES},
+        )
+        for name, value in clip.style.known.items():
+            scope[name][VALUES[name].index(value)] = True
+    return scopes
