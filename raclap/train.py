@@ -85,7 +85,6 @@ def train(
     if init is not None and not Path(init).is_dir():
         raise InputError(f"There is no checkpoint {init} to start from; give a trained folder.")
     settings: TrainConfig = getattr(config, stage)
-    output = Path(output)
     torch.manual_seed(settings.seed)
 
     # ---- model
@@ -113,8 +112,31 @@ def train(
         learning.settle(model.speech)
         held_out.settle(model.speech)
 
-    # ---- loop
+    return fit(model, learning, held_out, config, stage, output)
+
+
+def fit(
+    model: RACLAP,
+    learning: Features,
+    held_out: Features,
+    config: Config,
+    stage: str,
+    output: str | Path,
+) -> dict[str, float]:
+    """Run the loop of one stage; see :func:`train`.
+
+    Args:
+        model: on its device, calibrated; for stage ``ra`` it keeps its teacher.
+        learning: the training clips, settled if the speech encoder does not train.
+        held_out: the validation clips, likewise.
+        config: settings of both stages.
+        stage: ``ess`` or ``ra``.
+        output: checkpoint folder.
+    """
+    settings, output = getattr(config, stage), Path(output)
+    torch.manual_seed(settings.seed)
     heard = [learning.clips[0, row] for row in learning.rows]
+    teacher = model.teacher if stage == "ra" else None
     objective = Objective(model, teacher, settings, config.relation, heard)
     run = _Run(model, objective, settings, output, stage)
     steps = len(grouped(learning, learning.rows, settings, random.Random(0)))
