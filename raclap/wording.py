@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
+from itertools import zip_longest
 
 from raclap.lexicon import (
     POOLS,
@@ -33,6 +34,7 @@ __all__ = ["POOLS", "Description", "describe", "mentioned", "normalize", "partia
 _ANYONE = tuple(map(Wording.of, ("someone", "somebody", "a person", "a speaker")))
 _PEOPLE = tuple(map(Wording.of, ("person", "speaker")))
 _SPEAKING = tuple(map(Wording.of, ("speaking", "talking")))
+_MOST_PROMPTS = 40
 _TAKEN_FOR_GRANTED = ("phonation", "voiced")
 _PRONOUNS = {  # they, the, their
     "female": ("she", "her", "her"),
@@ -46,7 +48,10 @@ _SLOTS: dict[str, tuple[int, dict[str, str]]] = {
     "who": (2, _PERSON),
     "person": (2, _PERSON),
     "bare": (2, _PERSON),
-    "voice": (4, {"gender": "tone owner", "emotion": "adjective absolute tone", "": "tone"}),
+    "voice": (
+        4,
+        {"gender": "tone owner", "emotion": "adjective absolute tone", "": "tone absolute"},
+    ),
     "is": (3, {"gender": "tone", "": "adjective absolute tone predicate"}),
     "how": (3, {"gender": "", "": "manner"}),
     "with": (3, {"gender": "", "": "noun"}),
@@ -105,12 +110,13 @@ def partial(style: Style, rng: random.Random, *, pool: str = "seen", count: int 
 
 
 def prompts(attribute: str, value: str, *, pool: str = "seen") -> list[str]:
-    """Return 10 to 40 fixed texts that mention only this value, each of its wordings at least once.
+    """Return 10 to 40 fixed texts that mention only this value.
 
-    The embedding of a value is the mean over these texts.
+    Each of its wordings is in one of them; of more than 40 wordings, the first 40, taken from its
+    forms in turn. The embedding of a value is the mean over these texts.
     """
     templates = prompt_frames(pool)
-    listed = wordings(attribute, value, pool)
+    listed = _in_turn(wordings(attribute, value, pool))[:_MOST_PROMPTS]
     texts: list[str] = []
     for turn in range(3):
         for place, wording in enumerate(listed):
@@ -123,7 +129,15 @@ def prompts(attribute: str, value: str, *, pool: str = "seen") -> list[str]:
             texts.append(template.format(plain, a=f"{_article(plain)} {plain}"))
         if len(texts) >= 10:
             break
-    return list(dict.fromkeys(texts))
+    return list(dict.fromkeys(texts))[:_MOST_PROMPTS]
+
+
+def _in_turn(listed: Iterable[Wording]) -> list[Wording]:
+    """The first wording of every form, then the second of every form, and so on."""
+    by_form: dict[str, list[Wording]] = {}
+    for wording in listed:
+        by_form.setdefault(wording.form, []).append(wording)
+    return [wording for row in zip_longest(*by_form.values()) for wording in row if wording]
 
 
 @cache
@@ -232,7 +246,8 @@ class _Draft:
             degree
             for degree in wordings("intensity", self.said["intensity"], self.pool)
             # "A little angry" follows its noun: a woman who sounds a little angry.
-            if degree.form == form and not (slot in _ATTRIBUTIVE and degree.text.startswith("a "))
+            if degree.form == form
+            and not (slot in (*_ATTRIBUTIVE, "tags") and degree.text.startswith("a "))
         )
         return f"{self._pick(degrees).text} {wording.text}"
 
