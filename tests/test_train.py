@@ -151,7 +151,11 @@ def test_stage_two_leaves_the_speech_encoder_alone(home, ra):
     assert changed
     assert not {name for name in changed if name.startswith("speech.backbone.")}
     assert not {name for name in changed if "center" in name or "spread" in name}
-    assert "log_scale" in changed
+    # A step moves the scale by less than the checkpoint's half precision may show.
+    scales = [row["scale"] for row in history(home / "ra") if "scale" in row]
+    start = float(before["log_scale"].float().exp())
+    assert scales
+    assert start not in [pytest.approx(scale, rel=1e-6) for scale in scales]
 
 
 def test_a_checkpoint_knows_how_it_was_trained(home, ra):
