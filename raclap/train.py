@@ -29,7 +29,7 @@ from tqdm import tqdm
 
 from raclap import metrics
 from raclap.config import Config, InputError, RelationConfig, TrainConfig, from_dict, to_dict
-from raclap.corpus import read_manifest
+from raclap.corpus import read_manifest, select
 from raclap.data import Batch, Features, batches, grouped
 from raclap.essr import Bench, Protocol, classify
 from raclap.loss import Loss, combine
@@ -54,6 +54,7 @@ def train(
     manifest: Sequence[str | Path],
     output: str | Path,
     init: str | Path | None = None,
+    leave_out: Sequence[str] = (),
     cache: str | Path = CACHE,
 ) -> dict[str, float]:
     """Train one stage and leave a checkpoint.
@@ -66,6 +67,8 @@ def train(
         init: checkpoint to start from; stage ``ra`` is taught by it, too. Stage ``ess`` may take
             one whose heads were trained over frozen encoders (Kumar et al. 2022): fine-tuning
             then distorts the pretrained features less.
+        leave_out: corpora of which no clip is trained on or validated with, so that they can be
+            tested as unseen; ``init`` must have left them out, too.
         cache: folder for the frames of the frozen layers.
 
     Returns:
@@ -78,8 +81,8 @@ def train(
         raise InputError(f"There is no stage {stage!r}; choose ess or ra.")
     if stage == "ra" and init is None:
         raise InputError("Stage ra starts from a stage-one checkpoint; give it as init.")
-    if init is not None and not Path(init).is_dir():
-        raise InputError(f"There is no checkpoint {init} to start from; give a trained folder.")
+    if init is not None:
+        _check_start(Path(init), leave_out)
     settings: TrainConfig = getattr(config, stage)
     output = Path(output)
     torch.manual_seed(settings.seed)
@@ -91,6 +94,7 @@ def train(
 
     # ---- data
     clips = [clip for path in manifest for clip in read_manifest(path)]
+    clips = select(clips, leave_out, keep=False)
     known = {split: [c for c in clips if c.split == split and c.style.known] for split in _SPLITS}
     if len(known["train"]) < 2:
         raise InputError(
@@ -106,7 +110,7 @@ def train(
         held_out.settle(model.speech)
 
     # ---- loop
-    run = _Run(model, teacher, settings, config.relation, output, stage)
+    run = _Run(model, teacher, settings, config.relation, output, stage, leave_out)
     steps = len(grouped(learning, learning.rows, settings, random.Random(0)))
     run.total_steps = settings.epochs * steps
     run.resume()
@@ -155,9 +159,10 @@ class _Run:
         relations: RelationConfig,
         output: Path,
         stage: str,
+        left_out: Sequence[str] = (),
     ) -> None:
         self.model, self.teacher, self.settings, self.output = model, teacher, settings, output
-        self.relations, self.stage = relations, stage
+        self.relations, self.stage, self.left_out = relations, stage, sorted(left_out)
         self.wordings = None
         if teacher is not None:
             self.wordings = Wordings(teacher.encode_text, relations.wordings, settings.seed)
@@ -218,7 +223,7 @@ class _Run:
             self.best = figures | {"epoch": self.epoch}
             self.model.__dict__.pop("fingerprint", None)
             self.model.save_pretrained(self.output)
-            plain = {"stage": self.stage, "config": to_dict(config)}
+            plain = {"stage": self.stage, "config": to_dict(config), "left_out": self.left_out}
             (self.output / "training.json").write_text(json.dumps(plain, indent=2) + "\n")
         self.save()
 
@@ -266,7 +271,8 @@ class _Run:
             setattr(self, name, value)
 
     def _settings(self) -> str:
-        return json.dumps([self.stage, to_dict(self.settings), to_dict(self.relations)])
+        settings = to_dict(self.settings), to_dict(self.relations)
+        return json.dumps([self.stage, *settings, *self.left_out])
 
     def _set_rates(self) -> None:
         done = self.steps / max(1, self.total_steps)
@@ -370,6 +376,18 @@ def validate(model: RACLAP, features: Features) -> dict[str, float]:
             figures[f"{corpus}/{name}"] = float(metrics.average_precision(rank).mean())
     figures["score"] = float(np.mean(list(figures.values()))) if figures else 0.0
     return {name: round(value, 4) for name, value in figures.items()}
+
+
+def _check_start(init: Path, leave_out: Sequence[str]) -> None:
+    if not init.is_dir():
+        raise InputError(f"There is no checkpoint {init} to start from; give a trained folder.")
+    record = init / "training.json"
+    had = json.loads(record.read_text()).get("left_out", []) if record.is_file() else []
+    if heard := sorted(set(leave_out) - set(had)):
+        raise InputError(
+            f"{init} did not leave out {', '.join(heard)}, so a model that starts there has heard "
+            "it; train that one with the same --leave-out."
+        )
 
 
 def settings_of(checkpoint: str | Path) -> Config:
