@@ -137,7 +137,7 @@ def training_curve(
         losses: by key of the rows, the name to show.
         scores: the same for figures in fractions of one; the best of each is marked.
     """
-    figure = _canvas(width=7.2, height=5.4)
+    figure = _canvas(width=9.6, height=5.4)
     above, below = figure.subplots(2, 1, sharex=True)
     for axes, shown in ((above, losses), (below, scores)):
         for (key, name), colour in zip(shown.items(), _cycle(len(shown)), strict=True):
@@ -149,22 +149,15 @@ def training_curve(
             axes.plot(step, value, color=colour, alpha=0.3 if dense else 1, lw=1 if dense else 1.8)
             if dense:
                 axes.plot(step, _smooth(value), color=colour, lw=1.8)
-            axes.plot([], [], color=colour, lw=1.8, label=name)
+            best = int(np.nanargmax(value))
             if axes is below:
-                best = int(np.nanargmax(value))
                 axes.plot(step[best], value[best], "o", color=colour, ms=6)
-                axes.annotate(
-                    f"{value[best]:.1%}",
-                    (step[best], value[best]),
-                    xytext=(0, 7),
-                    textcoords="offset points",
-                    ha="center",
-                    color=colour,
-                )
+                name = f"{name} (best {value[best]:.1%})"
+            axes.plot([], [], color=colour, lw=1.8, label=name)
         _grid(axes)
         axes.margins(x=0.02, y=0.16)
         if axes.lines:
-            axes.legend(frameon=False, ncols=3, loc="best")
+            axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.02))
     above.set_ylabel("loss")
     below.set_ylabel("validation")
     below.set_xlabel("training step")

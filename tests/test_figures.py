@@ -114,7 +114,8 @@ def test_training_curve_draws_each_row_where_it_was_taken_and_marks_the_best():
     above, below = figure.axes
     assert len(above.lines[0].get_xdata()) == 200
     np.testing.assert_array_equal(below.lines[0].get_xydata(), [(50, 0.1), (100, 0.4), (150, 0.3)])
-    assert below.texts[0].get_text() == "40.0%"
+    shown = [text.get_text() for text in below.get_legend().get_texts()]
+    assert shown == ["mAP@10 (best 40.0%)"]
 
 
 def test_training_curve_of_an_empty_run_is_empty():
