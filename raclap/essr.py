@@ -214,10 +214,11 @@ class _Known:
         style = np.unique(said, axis=0, return_inverse=True)[1].ravel()
         self.same = (style[:, None] == style).astype(float)
         overlap = metrics.overlaps(said, clips)
-        equal = said.T[:, :, None] == clips.T[:, None, :]  # (attributes, descriptions, clips)
-        equal &= said.T[:, :, None] != metrics.UNKNOWN
-        self.names = [name for name, each in zip(ATTRIBUTES, equal, strict=True) if each.any()]
-        equal = equal[equal.any(axis=(1, 2))]
+        asked = np.where(said == metrics.UNKNOWN, metrics.UNKNOWN - 1, said)  # equals no value
+        equal = asked.T[:, :, None] == clips.T[:, None, :]  # (attributes, descriptions, clips)
+        occurs = equal.any(axis=(1, 2))
+        self.names = [name for name, there in zip(ATTRIBUTES, occurs, strict=True) if there]
+        equal = equal[occurs]
         self.overlap = dict(zip(DIRECTIONS, (overlap, overlap.T), strict=True))
         self.relevant = dict(zip(DIRECTIONS, (equal, equal.transpose(0, 2, 1)), strict=True))
 
@@ -357,12 +358,12 @@ def faithful(bench: Bench, rows: np.ndarray) -> Figures:
     truth = metrics.overlaps(bench.codes[rows], metrics.codes([each.style for each in said]))
     order = np.argsort(scores, axis=None)  # ranking again is quicker along sorted scores
     pair = [metrics.dense(side.ravel()[order]) for side in (scores, truth.round(9))]
-    clip, text = np.divmod(order, len(rows))
     samples = []
-    for count in bench.resample(len(rows))[:_FAITHFUL_RESAMPLES]:
-        weights = count[clip] * count[text]
-        drawn = np.flatnonzero(weights > 0)
-        samples.append(metrics.spearman(*(side[drawn] for side in pair), weights[drawn]))
+    for count in bench.resample(len(rows))[:_FAITHFUL_RESAMPLES].astype(np.int16):
+        weights = np.outer(count, count).ravel()[order]
+        drawn = np.flatnonzero(weights != 0)
+        inside = [side[drawn] for side in pair]
+        samples.append(metrics.spearman(*inside, weights[drawn].astype(float)))
     found = metrics.spearman(*pair)
     return {("faithful", "spearman"): metrics.interval(found, np.array(samples))}
 

@@ -184,10 +184,12 @@ def spearman(a: np.ndarray, b: np.ndarray, weights: np.ndarray | None = None) ->
         weights: (N,) how often each pair counts; once when left out.
     """
     weights = np.ones(len(a)) if weights is None else weights
+    total = weights.sum()
     a, b = (midranks(side, weights) for side in (a, b))
-    a, b = (side - np.average(side, weights=weights) for side in (a, b))
-    spread = np.sqrt((weights @ a**2) * (weights @ b**2))
-    return float(weights @ (a * b) / spread) if spread > 0 else float("nan")
+    a, b = (side - weights @ side / total for side in (a, b))
+    left, right = weights * a, weights * b
+    spread = np.sqrt((left @ a) * (right @ b))
+    return float(left @ b / spread) if spread > 0 else float("nan")
 
 
 def paired_t(differences: np.ndarray, counts: np.ndarray | None = None) -> np.ndarray:
