@@ -83,12 +83,35 @@ def parser() -> argparse.ArgumentParser:
         "--output", metavar="DIR", type=Path, required=True, help="checkpoint; resumed if begun"
     )
     verb.add_argument("--init", metavar="DIR", type=Path, help="where to start; ra needs it")
+    verb.add_argument(
+        "--leave-out",
+        metavar="CORPUS",
+        action="append",
+        default=[],
+        help="never train on or validate with it; repeatable",
+    )
 
-    verb = _verb(verbs, "evaluate", "run the ESSR benchmark")
+    verb = _verb(verbs, "evaluate", "run the ESSR benchmark, or compare its reports")
     _add_checkpoint(verb)
-    verb.add_argument("--manifest", metavar="M.csv", type=Path, required=True)
+    given = verb.add_mutually_exclusive_group(required=True)
+    given.add_argument("--manifest", metavar="M.csv", type=Path, help="the clips to run it on")
+    given.add_argument(
+        "--compare",
+        metavar="NAME=R.json,..",
+        nargs="+",
+        help="reports of models, one a training seed; each but the first minus the first",
+    )
     verb.add_argument("--split", choices=("train", "valid", "test"), default="test")
-    verb.add_argument("--output", metavar="R.json", type=Path, required=True)
+    verb.add_argument(
+        "--corpus", metavar="CORPUS", action="append", default=[], help="only this; repeatable"
+    )
+    verb.add_argument(
+        "--output",
+        metavar="R.json",
+        type=Path,
+        help="the figures; R.md beside it has the tables and R/ the pictures",
+    )
+    verb.add_argument("--no-figures", action="store_true", help="draw no pictures")
 
     verb = _verb(verbs, "index", "make a gallery of a folder of audio or a manifest")
     verb.add_argument("source", metavar="DIR_OR_MANIFEST", type=Path)

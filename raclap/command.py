@@ -44,23 +44,94 @@ def train(args: Namespace) -> dict[str, Any]:
         manifest=args.manifest,
         output=args.output,
         init=args.init,
+        leave_out=args.leave_out,
     )
     return {"checkpoint": str(args.output), "stage": args.stage, **(report or {})}
 
 
 def evaluate(args: Namespace) -> dict[str, Any]:
-    """Run the benchmark and write its report."""
-    from raclap import evaluate
-    from raclap.corpus import read_manifest
+    """Run the benchmark and write its report, or compare reports."""
+    if args.output and args.output.suffix != ".json":
+        raise InputError(
+            f"--output {args.output} must end in .json; tables and pictures get the same name."
+        )
+    if args.compare:
+        return _compare(args)
+    if not args.output:
+        raise InputError("A report needs a place; give it with --output R.json.")
+    from raclap import corpus, evaluate, results
 
-    clips = [clip for clip in read_manifest(args.manifest) if clip.split == args.split]
+    clips = [clip for clip in corpus.read_manifest(args.manifest) if clip.split == args.split]
     if not clips:
         raise InputError(f"{args.manifest} has no clips whose split is {args.split}.")
-    model = _reader(args).model
+    if args.corpus:
+        clips = corpus.select(clips, args.corpus)
+    model, (trained, history) = _reader(args).model, _training(args)
     report = evaluate.evaluate(model, clips)
-    _write(args.output, lambda file: file.write(json.dumps(report, indent=2).encode() + b"\n"))
-    print(evaluate.table(report), file=sys.stderr)
-    return {"report": str(args.output), **report["about"], "figures": evaluate.means(report)}
+    report["about"]["trained"] = trained
+    _write_json(args.output, report)
+    folder = args.output.with_suffix("")
+    pictures = [] if args.no_figures else results.illustrate(report, folder, history)
+    named = [f"{folder.name}/{picture.name}" for picture in pictures]
+    text = results.document(report, named).encode()
+    _write(args.output.with_suffix(".md"), lambda file: file.write(text))
+    print(results.table(report), file=sys.stderr)
+    return {
+        "report": str(args.output),
+        "table": str(args.output.with_suffix(".md")),
+        "pictures": [str(picture) for picture in pictures],
+        **report["about"],
+        "figures": results.means(report),
+    }
+
+
+def _compare(args: Namespace) -> dict[str, Any]:
+    """Set reports against each other; nothing but --output writes files."""
+    from raclap import compare, results
+
+    if args.checkpoint or args.corpus:
+        raise InputError("--compare reads reports; leave out --checkpoint and --corpus.")
+    files: dict[str, list[str]] = {}
+    for word in args.compare:
+        name, equals, listed = word.partition("=")
+        if not equals or Path(word).is_file():
+            name, listed = Path(word.partition(",")[0]).stem, word
+        if not name or name in files:
+            raise InputError(
+                f"--compare gives {name!r} twice or no name; tell the models apart with NAME=FILE."
+            )
+        files[name] = listed.split(",")
+    found = compare.compare({name: [*map(results.read, each)] for name, each in files.items()})
+    pages = compare.document(found)
+    if args.output:
+        _write_json(args.output, found)
+        folder = args.output.with_suffix("")
+        pictures = [] if args.no_figures else compare.illustrate(found, folder)
+        links = [f"![{picture.stem}](<{folder.name}/{picture.name}>)\n" for picture in pictures]
+        text = "\n".join([pages, *links]).encode()
+        _write(args.output.with_suffix(".md"), lambda file: file.write(text))
+    print(pages, file=sys.stderr)
+    return found
+
+
+def _training(args: Namespace) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
+    """What a checkpoint's folder tells of its training: stage, seed and steps, and its log."""
+    from raclap.search import CHECKPOINT
+
+    folder = Path(args.checkpoint or CHECKPOINT)
+    try:
+        training = json.loads((folder / "training.json").read_text(encoding="utf-8"))
+        lines = (folder / "history.jsonl").read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:  # a name on the hub, or a checkpoint from elsewhere
+        return None, []
+    history = [json.loads(line) for line in lines]
+    stage = training["stage"]
+    return {
+        "stage": stage,
+        "seed": training["config"][stage]["seed"],
+        "steps": max((row["step"] for row in history), default=0),
+        "left_out": training.get("left_out", []),
+    }, history
 
 
 def index(args: Namespace) -> dict[str, Any]:
@@ -250,6 +321,10 @@ def _lines(file: Path) -> list[str]:
         except InputError as error:
             raise InputError(f"{file}, line {number} (the first is 0): {error}") from error
     return texts
+
+
+def _write_json(path: Path, value: dict[str, Any]) -> None:
+    _write(path, lambda file: file.write(json.dumps(value, indent=2).encode() + b"\n"))
 
 
 def _write(path: Path, write: Callable[[BinaryIO], object]) -> None:

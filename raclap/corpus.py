@@ -12,7 +12,7 @@ import hashlib
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -129,6 +129,21 @@ def read_manifest(path: str | Path) -> list[Clip]:
     if not clips:
         raise InputError(f"The manifest {path} has a header but no clips; add one row a clip.")
     return clips
+
+
+def select(clips: Iterable[Clip], names: Collection[str], *, keep: bool = True) -> list[Clip]:
+    """Return the clips of some corpora, or with ``keep=False`` those of all others.
+
+    Raises:
+        InputError: no clip is of a corpus that was named.
+    """
+    clips = list(clips)
+    there = list(dict.fromkeys(clip.corpus for clip in clips))
+    for name in names:
+        if name not in there:
+            found = ", ".join(repr(each) for each in there)
+            raise InputError(f"No clip is of a corpus {name!r}; found {found}.")
+    return [clip for clip in clips if (clip.corpus in names) == keep]
 
 
 def write_manifest(

@@ -1,9 +1,11 @@
-"""The ESSR benchmark as a report: run, read as tables, compare between models.
+"""The ESSR benchmark is run on a model, or on its vectors, and becomes one report.
 
 In: clips of the test split and a model, or their vectors. Out: one dictionary that JSON can hold,
 whose every figure is ``{"mean", "low", "high"}`` in fractions of one, by section and corpus.
 ``pooled`` is all clips of speech mixed; vocal bursts are left out of it. What each figure means
-is in ``essr``. Deliberately not here: training, and where results are written.
+is in ``essr``; ``chance`` repeats the sections below each corpus, with what no model at all would
+reach. ``confusion`` counts clips: corpus to emotion to what it was taken for. Deliberately not
+here: training, and how a report is shown or compared (`results`).
 """
 
 from __future__ import annotations
@@ -12,19 +14,18 @@ import hashlib
 import json
 import math
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from tqdm import tqdm
 
-from raclap import audio, figures, metrics, prosody
+from raclap import audio, prosody
 from raclap.config import InputError
 from raclap.corpus import Clip, measured
-from raclap.essr import DIRECTIONS, PARTS, Bench, EncodeText, Protocol, classify
+from raclap.essr import PARTS, SECTIONS, Bench, EncodeText, Protocol, confusion
 
 if TYPE_CHECKING:
     from raclap.model import RACLAP
@@ -32,27 +33,6 @@ if TYPE_CHECKING:
 _CHUNK = 64  # clips decoded at a time
 _TEXTS = 1024  # encoded between two steps of the progress bar
 _PACKAGES = ("numpy", "torch", "transformers")
-_TITLES = {
-    "paired": "Paired retrieval, unseen wording, ties at random",
-    "paired_seen": "Paired retrieval, seen wording",
-    "paired_strict": "Paired retrieval, unseen wording, strictly higher scores counted",
-    "ceiling": "Perfect knowledge of the style",
-    "share": "Share of perfect knowledge",
-    "graded": "Graded by style overlap",
-    "partial": "Queries of one to three attributes",
-    "paraphrase": "Stability under rewording",
-    "zero_shot": "Zero-shot recognition from unseen wording, unweighted average recall",
-    "zero_shot_seen": "Zero-shot recognition from seen wording",
-    "faithful": "Similarity against true style overlap",
-}
-_COLUMNS = {
-    **{f"r{k}": f"R@{k}" for k in (1, 5, 10)},
-    "map10": "mAP@10",
-    "ndcg10": "nDCG@10",
-    "precision10": "P@10",
-    "rank_correlation": "rank correlation",
-    "spearman": "Spearman",
-}
 
 
 def evaluate(model: RACLAP, clips: Sequence[Clip], protocol: Protocol | None = None) -> dict:
@@ -100,13 +80,6 @@ def listen(model: RACLAP, clips: Sequence[Clip]) -> tuple[list[Clip], np.ndarray
     return heard, np.concatenate(vectors)
 
 
-def means(result: Mapping) -> dict | float:
-    """Return a report's figures without their intervals, rounded."""
-    if "mean" in result:
-        return round(result["mean"], 4)
-    return {name: means(branch) for name, branch in result.items() if name != "about"}
-
-
 def report(
     clips: Sequence[Clip],
     speech: np.ndarray,
@@ -137,7 +110,7 @@ def report(
     known = [row for row, clip in enumerate(clips) if clip.style.known]
     clips = [clips[row] for row in known]
     bench = Bench(clips, speech[known], encode_text, protocol)
-    result: dict = {section: {} for section in _TITLES}
+    result: dict = {section: {} for section in (*SECTIONS, "chance", "confusion")}
     for name, rows in bench.groups():
         if len(rows) < 2:
             raise InputError(
@@ -147,7 +120,9 @@ def report(
         for part in PARTS:
             for (section, *path), estimate in part(bench, rows).items():
                 if math.isfinite(estimate.mean):
-                    _put(result, (section, name, *path), asdict(estimate))
+                    put(result, (section, name, *path), asdict(estimate))
+        if confused := confusion(bench, rows):
+            put(result, ("confusion", name), confused)
     result["about"] = {
         "checkpoint": fingerprint,
         "manifest": _digest(clips),
@@ -158,144 +133,13 @@ def report(
     return result
 
 
-def _put(tree: dict, path: Sequence[str], figure: dict) -> None:
+def put(tree: dict, path: Sequence[str], leaf: dict) -> None:
+    """Hang a leaf into nested dictionaries, making those on its way."""
     for name in path[:-1]:
         tree = tree.setdefault(name, {})
-    tree[path[-1]] = figure
+    tree[path[-1]] = leaf
 
 
 def _digest(clips: Sequence[Clip]) -> str:
     rows = [[clip.id, clip.corpus, clip.style.known] for clip in clips]
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16]
-
-
-def _walk(tree: Mapping, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], dict]]:
-    """Yield the path and the record of every figure of a report."""
-    for name, branch in tree.items():
-        if name == "about":
-            continue
-        if "mean" in branch:
-            yield (*path, name), branch
-        else:
-            yield from _walk(branch, (*path, name))
-
-
-def compare(reports: Mapping[str, Sequence[Mapping]], *, resamples: int = 10_000) -> dict:
-    """Subtract the first model's figures from every other's.
-
-    Args:
-        reports: by model name, one report for each training seed, in the same order of seeds.
-        resamples: bootstrap samples.
-
-    Returns:
-        By the name of each model but the first, its differences in the shape of a report. Means are
-        over seeds, and intervals bootstrap the seeds: they say whether training again would show
-        the same, on this test set.
-
-    Raises:
-        InputError: if there is nothing to compare, or the reports differ in seeds or test clips.
-    """
-    counts = {name: len(runs) for name, runs in reports.items()}
-    if len(counts) < 2 or len(set(counts.values())) > 1 or 0 in counts.values():
-        raise InputError(
-            f"A comparison needs two or more models with equally many seeds, found {counts}."
-        )
-    drawn = ("manifest", "seed", "draws", "gallery", "wordings", "queries", "pairs")
-    if (
-        len(
-            {tuple(run["about"][key] for key in drawn) for runs in reports.values() for run in runs}
-        )
-        > 1
-    ):
-        raise InputError(
-            "The reports are of different test clips or draws; evaluate every model the same way."
-        )
-    (_, base), *others = reports.items()
-    weights = metrics.resample(len(base), resamples, np.random.default_rng(0))
-    before = [dict(_walk(run)) for run in base]
-    result: dict = {}
-    for name, runs in others:
-        after = [dict(_walk(run)) for run in runs]
-        result[name] = {}
-        for path in before[0]:
-            if all(path in run for run in (*before, *after)):
-                steps = [
-                    new[path]["mean"] - old[path]["mean"]
-                    for old, new in zip(before, after, strict=True)
-                ]
-                estimate = metrics.ratio(np.array(steps), np.ones(len(steps)), weights)
-                _put(result[name], path, asdict(estimate))
-    return result
-
-
-def table(result: Mapping, *, signed: bool = False) -> str:
-    """Lay out a report, or one model's differences, as Markdown tables.
-
-    Figures are in percent, correlations and t as they are, each with its interval.
-
-    Args:
-        result: from :func:`report`, or one entry of :func:`compare`.
-        signed: whether to write the plus of positive numbers, as differences want it.
-    """
-    lines = []
-    for section, title in _TITLES.items():
-        cells: dict[tuple[str, str], dict[str, str]] = {}
-        for (corpus, *path), figure in _walk(result.get(section, {})):
-            direction = path.pop(0).replace("_", " ") if path[0] in DIRECTIONS else ""
-            column = " ".join(_COLUMNS.get(name, name) for name in path)
-            cells.setdefault((corpus, direction), {})[column] = _cell(
-                path[0], figure, "+" if signed else ""
-            )
-        if cells:
-            columns = list(dict.fromkeys(column for row in cells.values() for column in row))
-            lines += [
-                "",
-                f"**{title}**",
-                "",
-                f"| | {' | '.join(columns)} |",
-                "|---" * (len(columns) + 1) + "|",
-            ]
-            for heading, row in cells.items():
-                found = " | ".join(row.get(column, "") for column in columns)
-                lines.append(f"| {' '.join(heading).strip()} | {found} |")
-    return "\n".join(lines[1:]) + "\n"
-
-
-def _cell(name: str, figure: Mapping[str, float], sign: str) -> str:
-    plain = name in ("t", "rank_correlation", "spearman")
-    form = f"{sign}z.2f" if plain else f"{sign}z.1f"
-    mean, low, high = (
-        format((1 if plain else 100) * figure[key], form) for key in ("mean", "low", "high")
-    )
-    return f"{mean} [{low}, {high}]"
-
-
-def illustrate(
-    result: Mapping,
-    clips: Sequence[Clip],
-    speech: np.ndarray,
-    encode_text: EncodeText,
-    folder: str | Path,
-) -> list[Path]:
-    """Draw a report: paired retrieval of all corpora, and what emotions are taken for in each.
-
-    Args:
-        result: from :func:`report` on the same clips and vectors.
-        clips: N clips, styles filled in.
-        speech: (N, D) float32 unit vectors.
-        encode_text: texts to (n, D) unit vectors.
-        folder: where the PNG files go; made if missing.
-
-    Returns:
-        The files written.
-    """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    drawn = {"paired": figures.paired_bars(result["paired"], result["ceiling"])}
-    bench = Bench(clips, speech, encode_text, Protocol())
-    for name, rows in bench.groups():
-        if "emotion" in result["zero_shot"].get(name, {}) and name != "pooled":
-            drawn[f"emotion-{name}"] = figures.confusion(*classify(bench, rows, "emotion"))
-    for name, figure in drawn.items():
-        figure.savefig(folder / f"{name}.png")
-    return [folder / f"{name}.png" for name in drawn]

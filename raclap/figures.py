@@ -95,17 +95,14 @@ def _heatmap(
     return figure
 
 
-def confusion(truth: np.ndarray, guess: np.ndarray) -> Figure:
+def confusion(taken: Mapping[str, Mapping[str, int]]) -> Figure:
     """Draw what the clips of each class are taken for; rows sum to 100%.
 
     Args:
-        truth: (N,) str, the class of each clip.
-        guess: (N,) str, what it was taken for.
+        taken: by class, how many of its clips were taken for which class.
     """
-    values = np.unique(np.concatenate([truth, guess]))
-    counts = np.array(
-        [[np.sum((truth == a) & (guess == b)) for b in values] for a in values], dtype=float
-    )
+    values = sorted({*taken, *(guess for row in taken.values() for guess in row)})
+    counts = np.array([[taken.get(a, {}).get(b, 0) for b in values] for a in values], dtype=float)
     rates = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     present = counts.sum(axis=1) > 0
     cell = max(0.34 if len(values) > _NUMBERED else 0.7, 1.8 / len(values))
@@ -123,7 +120,7 @@ def confusion(truth: np.ndarray, guess: np.ndarray) -> Figure:
     axes.set_ylabel("meant as")
     recall = float(np.diag(rates)[present].mean())
     _key(axes, image, "share of the clips meant so", percent=True)
-    _title(figure, f"Average recall {recall:.0%} of {len(truth):,} clips")
+    _title(figure, f"Average recall {recall:.0%} of {int(counts.sum()):,} clips")
     return figure
 
 
@@ -140,7 +137,7 @@ def training_curve(
         losses: by key of the rows, the name to show.
         scores: the same for figures in fractions of one; the best of each is marked.
     """
-    figure = _canvas(width=7.2, height=5.4)
+    figure = _canvas(width=9.6, height=5.4)
     above, below = figure.subplots(2, 1, sharex=True)
     for axes, shown in ((above, losses), (below, scores)):
         for (key, name), colour in zip(shown.items(), _cycle(len(shown)), strict=True):
@@ -152,22 +149,15 @@ def training_curve(
             axes.plot(step, value, color=colour, alpha=0.3 if dense else 1, lw=1 if dense else 1.8)
             if dense:
                 axes.plot(step, _smooth(value), color=colour, lw=1.8)
-            axes.plot([], [], color=colour, lw=1.8, label=name)
+            best = int(np.nanargmax(value))
             if axes is below:
-                best = int(np.nanargmax(value))
                 axes.plot(step[best], value[best], "o", color=colour, ms=6)
-                axes.annotate(
-                    f"{value[best]:.1%}",
-                    (step[best], value[best]),
-                    xytext=(0, 7),
-                    textcoords="offset points",
-                    ha="center",
-                    color=colour,
-                )
+                name = f"{name} (best {value[best]:.1%})"
+            axes.plot([], [], color=colour, lw=1.8, label=name)
         _grid(axes)
         axes.margins(x=0.02, y=0.16)
         if axes.lines:
-            axes.legend(frameon=False, ncols=3, loc="best")
+            axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.02))
     above.set_ylabel("loss")
     below.set_ylabel("validation")
     below.set_xlabel("training step")
@@ -208,6 +198,43 @@ def paired_bars(
     axes.set_ylabel(f"{label} with its 95% interval")
     _grid(axes)
     figure.legend(loc="outside upper left", ncols=3 if len(paired) > 3 else 2, frameon=False)
+    return figure
+
+
+def difference_intervals(
+    found: Mapping[str, Mapping[str, Mapping[str, float | None]]], base: str, where: str
+) -> Figure:
+    """Draw how far models are from a first one, with intervals, in points of a hundred.
+
+    Args:
+        found: by model, by the figure's name: mean, low and high in fractions of one; low and high
+            are None where the interval is unknown.
+        base: name of the first model, which zero stands for.
+        where: what the figures were taken on.
+    """
+    labels = list(dict.fromkeys(label for row in found.values() for label in row))
+    figure = _canvas(width=7.6, height=1.5 + len(labels) * (0.24 + 0.16 * len(found)))
+    axes = figure.add_subplot()
+    axes.axvline(0, color=GREY, lw=1.2, zorder=1)
+    step = 0.7 / len(found)
+    for turn, ((model, row), colour) in enumerate(
+        zip(found.items(), _cycle(len(found)), strict=True)
+    ):
+        places = [labels.index(label) + (turn - (len(found) - 1) / 2) * step for label in row]
+        means = [100 * each["mean"] for each in row.values()]
+        axes.plot(means, places, "o", color=colour, ms=6, zorder=3, label=model)
+        for place, each in zip(places, row.values(), strict=True):
+            if each["low"] is not None:
+                ends = [100 * each["low"], 100 * each["high"]]
+                axes.plot(ends, [place, place], color=colour, lw=1.8, zorder=2)
+    axes.set_yticks(range(len(labels)), labels, color=INK)
+    axes.set_ylim(len(labels) - 0.5, -0.5)
+    known = any(each["low"] is not None for row in found.values() for each in row.values())
+    interval = "95% interval over training seeds" if known else "interval unknown: one seed"
+    axes.set_xlabel(f"points of 100 above {base}; {interval}")
+    _grid(axes, "x")
+    figure.legend(loc="outside upper right", ncols=4, frameon=False)
+    _title(figure, f"Differences to {base}: {where}")
     return figure
 
 
@@ -268,8 +295,8 @@ def _tile(axes: Axes) -> None:
     axes.spines[:].set_visible(False)
 
 
-def _grid(axes: Axes) -> None:
-    axes.grid(axis="y", color="#DADCE0", linewidth=0.8)
+def _grid(axes: Axes, axis: str = "y") -> None:
+    axes.grid(axis=axis, color="#DADCE0", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(length=0, colors=GREY)

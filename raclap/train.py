@@ -30,7 +30,7 @@ from tqdm import tqdm
 
 from raclap import metrics
 from raclap.config import Config, InputError, TrainConfig, from_dict, to_dict
-from raclap.corpus import read_manifest
+from raclap.corpus import read_manifest, select
 from raclap.data import Features, batches, grouped
 from raclap.essr import Bench, Protocol, classify
 from raclap.model import RACLAP
@@ -56,6 +56,7 @@ def train(
     manifest: Sequence[str | Path],
     output: str | Path,
     init: str | Path | None = None,
+    leave_out: Sequence[str] = (),
     cache: str | Path = CACHE,
     device: str = "",
 ) -> dict[str, float]:
@@ -69,6 +70,8 @@ def train(
         init: checkpoint to start from; stage ``ra`` is taught by it, too. Stage ``ess`` may take
             one whose heads were trained over frozen encoders (Kumar et al. 2022): fine-tuning
             then distorts the pretrained features less.
+        leave_out: corpora of which no clip is trained on or validated with, so that they can be
+            tested as unseen; ``init`` must have left them out, too.
         cache: folder for the frames of the frozen layers.
         device: ``cpu`` or ``cuda``; by default a GPU if there is one.
 
@@ -82,8 +85,8 @@ def train(
         raise InputError(f"There is no stage {stage!r}; choose ess or ra.")
     if stage == "ra" and init is None:
         raise InputError("Stage ra starts from a stage-one checkpoint; give it as init.")
-    if init is not None and not Path(init).is_dir():
-        raise InputError(f"There is no checkpoint {init} to start from; give a trained folder.")
+    if init is not None:
+        _check_start(Path(init), leave_out)
     settings: TrainConfig = getattr(config, stage)
     torch.manual_seed(settings.seed)
 
@@ -94,6 +97,7 @@ def train(
 
     # ---- data
     clips = [clip for path in manifest for clip in read_manifest(path)]
+    clips = select(clips, leave_out, keep=False)
     known = {split: [c for c in clips if c.split == split and c.style.known] for split in _SPLITS}
     if len(known["train"]) < 2:
         raise InputError(
@@ -112,7 +116,7 @@ def train(
         learning.settle(model.speech)
         held_out.settle(model.speech)
 
-    return fit(model, learning, held_out, config, stage, output)
+    return fit(model, learning, held_out, config, stage, output, leave_out)
 
 
 def fit(
@@ -122,6 +126,7 @@ def fit(
     config: Config,
     stage: str,
     output: str | Path,
+    left_out: Sequence[str] = (),
 ) -> dict[str, float]:
     """Run the loop of one stage; see :func:`train`.
 
@@ -132,13 +137,14 @@ def fit(
         config: settings of both stages.
         stage: ``ess`` or ``ra``.
         output: checkpoint folder.
+        left_out: corpora that were left out, for the record.
     """
     settings, output = getattr(config, stage), Path(output)
     torch.manual_seed(settings.seed)
     heard = [learning.clips[0, row] for row in learning.rows]
     teacher = model.teacher if stage == "ra" else None
     objective = Objective(model, teacher, settings, config.relation, heard)
-    run = _Run(model, objective, settings, output, stage)
+    run = _Run(model, objective, settings, output, stage, left_out)
     steps = len(grouped(learning, learning.rows, settings, random.Random(0)))
     run.total_steps = settings.epochs * steps
     run.resume()
@@ -161,9 +167,10 @@ class _Run:
         settings: TrainConfig,
         output: Path,
         stage: str,
+        left_out: Sequence[str] = (),
     ) -> None:
         self.model, self.objective, self.settings = model, objective, settings
-        self.output, self.stage = output, stage
+        self.output, self.stage, self.left_out = output, stage, sorted(left_out)
         groups = _groups_of(model, settings)
         if objective.parameters:
             groups.append({"params": objective.parameters, "lr": settings.head_rate})
@@ -253,7 +260,7 @@ class _Run:
             self.best = figures | {"epoch": self.epoch}
             self.model.__dict__.pop("fingerprint", None)
             self.model.save_pretrained(self.output)
-            plain = {"stage": self.stage, "config": to_dict(config)}
+            plain = {"stage": self.stage, "config": to_dict(config), "left_out": self.left_out}
             (self.output / "training.json").write_text(json.dumps(plain, indent=2) + "\n")
 
     def finish(self) -> dict[str, float]:
@@ -305,7 +312,8 @@ class _Run:
             setattr(self, name, value)
 
     def _settings(self) -> str:
-        return json.dumps([self.stage, *map(to_dict, (self.settings, self.objective.relations))])
+        settings = to_dict(self.settings), to_dict(self.objective.relations)
+        return json.dumps([self.stage, *settings, *self.left_out])
 
     def _set_rates(self) -> None:
         done = self.steps / max(1, self.total_steps)
@@ -394,6 +402,18 @@ def validate(model: RACLAP, features: Features) -> dict[str, float]:
             figures[f"{corpus}/{name}"] = float(metrics.average_precision(rank).mean())
     figures["score"] = float(np.mean(list(figures.values()))) if figures else 0.0
     return {name: round(value, 4) for name, value in figures.items()}
+
+
+def _check_start(init: Path, leave_out: Sequence[str]) -> None:
+    if not init.is_dir():
+        raise InputError(f"There is no checkpoint {init} to start from; give a trained folder.")
+    record = init / "training.json"
+    had = json.loads(record.read_text()).get("left_out", []) if record.is_file() else []
+    if heard := sorted(set(leave_out) - set(had)):
+        raise InputError(
+            f"{init} did not leave out {', '.join(heard)}, so a model that starts there has heard "
+            "it; train that one with the same --leave-out."
+        )
 
 
 def settings_of(checkpoint: str | Path) -> Config:

@@ -14,7 +14,7 @@ import pytest
 import soundfile
 
 from raclap.config import InputError
-from raclap.corpus import SPLITS, Clip, build, folder, read_manifest, write_manifest
+from raclap.corpus import SPLITS, Clip, build, folder, read_manifest, select, write_manifest
 from raclap.layouts import LAYOUTS
 from raclap.style import Style
 from raclap.tables import parse_columns
@@ -549,3 +549,12 @@ def test_folder_takes_all_audio_and_knows_nothing(tmp_path):
 def test_folder_without_audio(tmp_path):
     with pytest.raises(InputError, match="holds no audio"):
         folder(put(tmp_path, "notes.txt"))
+
+
+def test_corpora_are_kept_or_left_out_by_name():
+    clips = [Clip(id=f"{n}", path="", corpus=name) for n, name in enumerate("aabc")]
+    assert [clip.id for clip in select(clips, ["a", "c"])] == ["0", "1", "3"]
+    assert [clip.id for clip in select(clips, ["a"], keep=False)] == ["2", "3"]
+    assert select(clips, [], keep=False) == clips
+    with pytest.raises(InputError, match="'d'; found 'a', 'b', 'c'"):
+        select(clips, ["a", "d"])

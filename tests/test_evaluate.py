@@ -4,74 +4,19 @@ from __future__ import annotations
 
 import json
 import random
-import re
 
 import numpy as np
 import pytest
 from stub import StubModel, write_voice
+from toys import AXES, NAMES, SMALL, guess, hear, know, make_clips, plain_wording, unit
 
-from raclap import essr, evaluate, wording
+from raclap import essr, evaluate
 from raclap.config import InputError
 from raclap.corpus import Clip
 from raclap.essr import DIRECTIONS, Protocol
-from raclap.style import VALUES
-from raclap.wording import Description
+from raclap.results import walk
 
-SMALL = Protocol(draws=4, gallery=60, wordings=3, queries=60, pairs=60, resamples=50)
-NAMES = ("gender", "emotion", "intensity", "pitch", "speed", "energy")
-AXES = {pair: axis for axis, pair in enumerate((n, v) for n in NAMES for v in VALUES[n])}
-
-
-def make_clips(count, corpus="ravdess", seed=0):
-    rng = random.Random(f"{corpus}{seed}")
-    few = VALUES | {"emotion": VALUES["emotion"][:5]}
-    return [
-        Clip(id=f"{corpus}/{n}", path="", corpus=corpus, **{k: rng.choice(few[k]) for k in NAMES})
-        for n in range(count)
-    ]
-
-
-def unit(rows):
-    rows = np.asarray(rows, dtype=np.float32)
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
-
-
-def know(texts):
-    """Encode texts of the plain wording as the sum of one axis for each value they mention."""
-    vectors = np.zeros((len(texts), len(AXES)))
-    for vector, text in zip(vectors, texts, strict=True):
-        for pair in re.findall(r"(\w+)=(\w+)", text):
-            vector[AXES[pair]] = 1
-    return unit(vectors)
-
-
-def hear(clips):
-    return know([" ".join(f"{k}={v}" for k, v in clip.style.known.items()) for clip in clips])
-
-
-def guess(texts):
-    """Encode texts as vectors that have nothing to do with what they say."""
-    return unit([np.random.default_rng(list(text.encode())).normal(size=32) for text in texts])
-
-
-@pytest.fixture
-def plain_wording(monkeypatch):
-    """Replace the grammar by ``unseen .123 gender=male pitch=low``, so that toys can read it."""
-
-    def say(style, rng, pool):
-        values = " ".join(f"{name}={value}" for name, value in style.known.items())
-        return Description(text=f"{pool} {rng.random()} {values}", style=style)
-
-    def partial(style, rng, *, pool, count):
-        return say(style.only(rng.sample(list(style.known), count)), rng, pool)
-
-    monkeypatch.setattr(wording, "describe", lambda style, rng, *, pool: say(style, rng, pool))
-    monkeypatch.setattr(wording, "partial", partial)
-    monkeypatch.setattr(
-        wording,
-        "prompts",
-        lambda name, value, *, pool: [f"{pool} {name}={value}", f"{name}={value}"],
-    )
+__all__ = ["plain_wording"]  # a fixture
 
 
 @pytest.mark.usefixtures("plain_wording")
@@ -103,6 +48,42 @@ def test_knowing_nothing_is_chance():
         )
     assert found["zero_shot"]["ravdess"]["gender"]["mean"] == pytest.approx(0.5, abs=0.1)
     assert found["faithful"]["ravdess"]["spearman"]["mean"] == pytest.approx(0, abs=0.1)
+
+
+@pytest.mark.usefixtures("plain_wording")
+def test_knowing_nothing_scores_what_is_reported_as_chance():
+    clips = make_clips(250)
+    runs = []
+    for seed in range(8):
+        speech = unit(np.random.default_rng(seed).normal(size=(250, 32)))
+        runs.append(evaluate.report(clips, speech, guess, protocol=SMALL))
+    chance = runs[0]["chance"]["ravdess"]
+    sections = ("paired", "paired_seen", "graded", "partial", "zero_shot", "zero_shot_seen")
+    assert set(chance) == set(sections)
+    assert chance["paired"]["text_to_speech"]["r5"]["mean"] == 5 / SMALL.gallery
+    assert chance["zero_shot"]["emotion"]["mean"] == 1 / 5
+    compared = 0
+    for section, tree in chance.items():
+        for (_, *path), expected in walk({section: tree}):
+            drawn = []
+            for run in runs:
+                figure = run[section]["ravdess"]
+                for step in path:
+                    figure = figure[step]
+                drawn.append(figure["mean"])
+            error = np.std(drawn, ddof=1) / np.sqrt(len(drawn))
+            assert abs(np.mean(drawn) - expected["mean"]) < 5 * error + 1e-3, (section, path)
+            compared += 1
+    assert compared == 2 * 8 + 2 * 7 + 1 + 2 * 6
+
+
+@pytest.mark.usefixtures("plain_wording")
+def test_confusion_counts_every_clip_of_known_emotion_once():
+    clips = [*make_clips(40), *make_clips(20, "nemo")]
+    found = evaluate.report(clips, hear(clips), know, protocol=SMALL)["confusion"]
+    assert sum(sum(row.values()) for row in found["ravdess"].values()) == 40
+    assert sum(sum(row.values()) for row in found["pooled"].values()) == 60
+    assert all(set(row) == {meant} for meant, row in found["ravdess"].items())
 
 
 @pytest.mark.usefixtures("plain_wording")
@@ -213,9 +194,9 @@ def test_the_grammar_gives_a_report_that_json_can_hold():
     speech = unit(np.random.default_rng(1).normal(size=(40, 32)))
     found = evaluate.report(clips, speech, guess, protocol=SMALL, fingerprint="abc")
     assert json.loads(json.dumps(found, allow_nan=False)) == found
-    assert set(found) == {*evaluate._TITLES, "about"}
+    assert set(found) == {*essr.SECTIONS, "chance", "confusion", "about"}
     assert found["about"]["checkpoint"] == "abc"
-    figures = dict(evaluate._walk(found))
+    figures = dict(walk(found))
     assert len(figures) > 50
     for path, figure in figures.items():
         assert set(figure) == {"mean", "low", "high"}, path
@@ -235,60 +216,6 @@ def test_a_corpus_of_one_clip_is_refused():
     clips = [*make_clips(5), *make_clips(1, "nemo")]
     with pytest.raises(InputError, match="'nemo' has 1 clip"):
         evaluate.report(clips, hear(clips), know, protocol=SMALL)
-
-
-def shift(report, by):
-    if "mean" in report:
-        return {name: value + by for name, value in report.items()}
-    return {k: v if k == "about" else shift(v, by) for k, v in report.items()}
-
-
-@pytest.fixture
-def reported(plain_wording):
-    clips = make_clips(40)
-    return evaluate.report(clips, hear(clips), know, protocol=SMALL)
-
-
-def test_compare_gives_mean_and_interval_of_the_difference(reported):
-    gains = (0.01, 0.02, 0.03, 0.04, 0.05)
-    better = [shift(reported, gain) for gain in gains]
-    found = evaluate.compare({"ess": [reported] * 5, "ra": better, "same": [reported] * 5})
-    assert set(found) == {"ra", "same"}
-    gain = found["ra"]["paired"]["ravdess"]["speech_to_text"]["map10"]
-    assert gain["mean"] == pytest.approx(0.03)
-    assert 0.01 < gain["low"] < 0.03 < gain["high"] < 0.05
-    assert found["same"]["faithful"]["ravdess"]["spearman"] == {"mean": 0, "low": 0, "high": 0}
-    assert "+3.0 [" in evaluate.table(found["ra"], signed=True)
-
-
-def test_compare_refuses_what_cannot_be_compared(reported):
-    other = {**reported, "about": {**reported["about"], "manifest": "else"}}
-    with pytest.raises(InputError, match="different test clips"):
-        evaluate.compare({"a": [reported], "b": [other]})
-    with pytest.raises(InputError, match="equally many seeds"):
-        evaluate.compare({"a": [reported], "b": [reported, reported]})
-    with pytest.raises(InputError, match="two or more models"):
-        evaluate.compare({"a": [reported]})
-
-
-def test_table_shows_percent_and_plain_correlations(reported):
-    text = evaluate.table(reported)
-    assert "**Paired retrieval, unseen wording, ties at random**" in text
-    assert "| | R@1 | R@5 | R@10 | mAP@10 |" in text
-    assert "| ravdess text to speech | " in text
-    assert "| ravdess | 100.0 [100.0, 100.0] |" in text
-    assert "| ravdess | 1.00 [1.00, 1.00] | 0.00 [0.00, 0.00] |" in text
-    for block in text.split("\n\n"):
-        rows = [line.count("|") for line in block.splitlines() if line.startswith("|")]
-        assert len(set(rows)) <= 1
-
-
-@pytest.mark.usefixtures("plain_wording")
-def test_illustrate_writes_readable_pictures(reported, tmp_path):
-    clips = make_clips(40)
-    files = evaluate.illustrate(reported, clips, hear(clips), know, tmp_path / "new")
-    assert [file.name for file in files] == ["paired.png", "emotion-ravdess.png"]
-    assert all(file.read_bytes().startswith(b"\x89PNG") for file in files)
 
 
 def test_evaluate_is_report_on_what_the_model_hears(tmp_path, capsys):
@@ -318,13 +245,6 @@ def test_evaluate_is_report_on_what_the_model_hears(tmp_path, capsys):
     assert json.dumps(found) == json.dumps(expected)
     with pytest.raises(InputError, match="None of 1 clips"):
         evaluate.listen(model, clips[2:])
-
-
-def test_means_keep_the_shape_and_drop_the_intervals():
-    figure = {"mean": 0.123456, "low": 0.1, "high": 0.2}
-    assert evaluate.means({"paired": {"ravdess": {"r1": figure}}, "about": {"seed": 0}}) == {
-        "paired": {"ravdess": {"r1": 0.1235}}
-    }
 
 
 def vars_of(clip):

@@ -15,7 +15,10 @@ SHARED = (
     *("config", "audio", "prosody", "style", "lexicon", "query", "wording"),
     *("layouts", "tables", "corpus", "towers", "tiny", "model", "relation", "figures"),
 )
-LEARNING = ("data", "loss", "metrics", "objective", "essr", "evaluate", "train")
+LEARNING = (
+    *("data", "loss", "metrics", "objective", "essr", "evaluate", "results", "compare"),
+    *("train", "study"),
+)
 USING = ("index", "reading", "intake", "search", "cards", "answers", "tabs", "interface")
 DOORS = ("command", "__main__")  # the command line joins learning and using
 ORDER = (*SHARED, *LEARNING, *USING, *DOORS)

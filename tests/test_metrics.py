@@ -75,6 +75,26 @@ def test_scores_that_are_not_finite_are_refused(scores, generator, bad):
         metrics.ranks(scores, np.zeros(40, dtype=int), generator)
 
 
+def test_fair_recall_and_average_precision_equal_a_double_loop(generator):
+    scores = generator.normal(size=(400, 12)).round(0)  # most items tie
+    paired = generator.integers(0, 12, size=400)
+    found = [metrics.ranks(scores, paired, generator).fair for _ in range(50)]
+    recall, precision = [], []
+    for query in range(400):
+        own = scores[query, paired[query]]
+        higher, ties = 0, 0
+        for item in range(12):
+            higher += scores[query, item] > own
+            ties += scores[query, item] == own
+        places = range(higher, higher + ties)  # each as likely
+        recall.append(sum(place < 5 for place in places) / ties)
+        precision.append(sum(1 / (place + 1) for place in places if place < 10) / ties)
+    drawn = np.mean([metrics.recall(rank, 5) for rank in found])
+    assert drawn == pytest.approx(np.mean(recall), abs=0.01)
+    drawn = np.mean([metrics.average_precision(rank) for rank in found])
+    assert drawn == pytest.approx(np.mean(precision), abs=0.01)
+
+
 def test_recall_and_average_precision():
     rank = np.array([0, 1, 4, 5, 9, 10, 150])
     assert metrics.recall(rank, 1).mean() == pytest.approx(1 / 7)
@@ -125,6 +145,55 @@ def test_precision_equals_a_double_loop(scores, generator):
     assert metrics.precision(relevant[3:4], np.arange(10)[None]) == 1
 
 
+def test_precision_of_many_attributes_is_that_of_each(scores, generator):
+    relevant = generator.random((7, 40, 30)) < 0.2
+    order = metrics.top(scores, 10, generator)
+    found = metrics.precision(relevant, order)
+    assert found.shape == (7, 40)
+    np.testing.assert_array_equal(found, [metrics.precision(each, order) for each in relevant])
+
+
+def test_top_equals_a_stable_sort_of_the_shuffled_columns(scores):
+    shuffled = np.random.default_rng(5).permutation(30)
+    found = metrics.top(scores, 10, np.random.default_rng(5))
+    expected = [sorted(shuffled, key=lambda item: -row[item])[:10] for row in scores]
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_chance_is_the_mean_over_random_orders(generator):
+    relevance = generator.random((6, 15)).round(1) * (generator.random((6, 15)) < 0.5)
+    relevance[0] = 0
+    relevant = relevance > 0.6
+    relevant[1, :2] = True
+    orders = [np.tile(generator.permutation(15), (6, 1))[:, :10] for _ in range(6000)]
+    for exact, drawn in (
+        (metrics.chance_ndcg(relevance), [metrics.ndcg(relevance, each) for each in orders]),
+        (metrics.chance_precision(relevant), [metrics.precision(relevant, e) for e in orders]),
+    ):
+        assert math.isnan(exact[0])
+        np.testing.assert_allclose(exact[1:], np.mean(drawn, axis=0)[1:], atol=0.01)
+
+
+def test_chance_ranks_are_the_mean_over_all_ranks():
+    for size in (4, 200):
+        found, rank = metrics.chance_ranks(size), np.arange(size)
+        assert found.pop("map10") == pytest.approx(metrics.average_precision(rank).mean())
+        for name, value in found.items():
+            assert value == pytest.approx(metrics.recall(rank, int(name[1:])).mean())
+
+
+def test_midranks_equal_a_double_loop(generator):
+    values = generator.normal(size=60).round(1)
+    counts = generator.integers(0, 3, size=60).astype(float)
+    found = metrics.midranks(metrics.dense(values), counts)
+    for own, rank in zip(values, found, strict=True):
+        below = equal = 0.0
+        for other, count in zip(values, counts, strict=True):
+            below += count * (other < own)
+            equal += count * (other == own)
+        assert rank == below + equal / 2
+
+
 def test_spearman_agrees_with_scipy_and_with_repetition(generator):
     a, b = generator.normal(size=200).round(1), generator.normal(size=200).round(1)
     b += a
@@ -164,6 +233,33 @@ def test_a_bootstrap_interval_has_the_width_of_the_normal_one(generator):
     assert found.mean == pytest.approx(values.mean())
     assert found.low == pytest.approx(values.mean() - half, abs=0.04)
     assert found.high == pytest.approx(values.mean() + half, abs=0.04)
+
+
+def test_bootstrap_intervals_of_a_ratio_cover_the_truth():
+    """Of a thousand synthetic test sets, about 95% have intervals around the true ratio."""
+    rng = np.random.default_rng(2)
+    covered = 0
+    for _ in range(1000):
+        below = rng.integers(1, 6, size=150).astype(float)  # how often a clip was drawn
+        above = rng.binomial(below.astype(int), 0.3)
+        found = metrics.ratio(above, below, metrics.resample(150, 200, rng))
+        covered += found.low <= 0.3 <= found.high
+    assert 920 <= covered <= 965
+
+
+def test_few_seeds_need_the_t_interval(generator):
+    """With five seeds it covers the truth as promised; the bootstrap, much less often."""
+    weights = metrics.resample(5, 400, generator)
+    draws = generator.normal(1.0, 2.0, size=(1000, 5))
+    t = [metrics.t_interval(row) for row in draws]
+    bootstrap = [metrics.ratio(row, np.ones(5), weights) for row in draws]
+    share = [np.mean([each.low <= 1 <= each.high for each in kind]) for kind in (t, bootstrap)]
+    assert 0.93 <= share[0] <= 0.97
+    assert share[1] < 0.88
+    exact = scipy.stats.ttest_1samp(draws[0], 0).confidence_interval(0.95)
+    assert (t[0].low, t[0].high) == pytest.approx((exact.low, exact.high))
+    assert math.isnan(metrics.t_interval(np.array([0.2])).low)
+    assert metrics.t_interval(np.array([0.2])).mean == 0.2
 
 
 def test_a_resample_draws_as_many_units_as_there_are(generator):

@@ -167,6 +167,33 @@ def test_a_checkpoint_knows_how_it_was_trained(home, ra):
     assert room.settings_of(home / "ess").ess.epochs == 40
 
 
+def test_a_corpus_that_is_left_out_is_not_heard(home, manifest, ess, monkeypatch, capsys):
+    clips = [
+        replace(clip, corpus="calls" if clip.emotion == "calm" else "hums")
+        for clip in read_manifest(manifest)
+    ]
+    write_manifest(clips, home / "two.csv")
+    heard = []
+
+    def features(tower, known, *rest, **more):
+        heard.extend(known)
+        return Features(tower, known, *rest, **more)
+
+    monkeypatch.setattr(room, "Features", features)
+    given = ("train", "--preset", "tiny", "--manifest", home / "two.csv", "--leave-out", "calls")
+    short = ("--stage", "ess", "--set", "ess.epochs=1", "--output", home / "left")
+    run(*given, *short)
+    assert len(heard) == 18  # three emotions of four, two genders, three speakers
+    assert {clip.corpus for clip in heard} == {"hums"}
+    assert json.loads((home / "left" / "training.json").read_text())["left_out"] == ["calls"]
+    last = ("--stage", "ra", "--set", "ra.epochs=1", "--output", home / "left-ra", "--init")
+    run(*given, *last, home / "left")
+    assert main([str(word) for word in (*given, *last, home / "ess")]) == 2
+    assert "did not leave out calls" in capsys.readouterr().err
+    assert main([str(word) for word in (*given, "--leave-out", "shouts", *short)]) == 2
+    assert "'shouts'" in capsys.readouterr().err
+
+
 def test_eight_clips_are_learnt_by_heart(home, manifest):
     few = [clip for clip in read_manifest(manifest) if clip.id.endswith("0")]
     write_manifest(few, home / "few.csv")
