@@ -16,7 +16,17 @@ SHARED = (
     *("layouts", "tables", "corpus", "towers", "tiny", "model", "relation", "figures"),
 )
 LEARNING = ("data", "loss", "metrics", "essr", "evaluate", "train")
-USING = ("index", "reading", "intake", "search", "cards", "answers", "tabs", "interface")
+USING = (
+    "index",
+    "reading",
+    "evidence",
+    "intake",
+    "search",
+    "cards",
+    "answers",
+    "tabs",
+    "interface",
+)
 DOORS = ("command", "__main__")  # the command line joins learning and using
 ORDER = (*SHARED, *LEARNING, *USING, *DOORS)
 PAGE = {"answers", "tabs", "interface"}  # what knows gradio
