@@ -19,9 +19,9 @@ multiplied:
 By linearity a phrase's psi . u is exactly its Shapley value of the score, and psi . phi_t the
 share of it that window t brings in. Within a phrase, words share by a simpler rule
 (`word_by_time`). Contributions are against the average: a true word may count below zero where the
-model finds it less fitting than "a person speaking", but still counts for more than in clips it is
-false of. Hidden states are computed once, from the whole clip: a frame has heard its surroundings,
-so that the borders in time are soft. Deliberately not here: drawing.
+model finds it less fitting than "a person speaking", and still, as a rule, for more than in clips
+it is false of. Hidden states are computed once, from the whole clip: a frame has heard its
+surroundings, so that the borders in time are soft. Deliberately not here: drawing.
 """
 
 from __future__ import annotations
