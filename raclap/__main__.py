@@ -131,6 +131,9 @@ def parser() -> argparse.ArgumentParser:
     verb.add_argument(
         "--where", metavar="ATTRIBUTE=VALUE", action="append", default=[], help="repeatable filter"
     )
+    verb.add_argument(
+        "--explain", action="store_true", help="tell what each thing said adds to a score"
+    )
     _add_checkpoint(verb)
 
     verb = _verb(verbs, "describe", "tell how a clip is spoken")

@@ -108,13 +108,18 @@ def trim(waveform: np.ndarray) -> np.ndarray:
     Returns:
         (S',) a view of ``waveform``, S' <= S.
     """
+    start, stop = extent(waveform)
+    return waveform[start:stop]
+
+
+def extent(waveform: np.ndarray) -> tuple[int, int]:
+    """Return the samples between which :func:`trim` keeps a waveform of (S,)."""
     power = _frame_power(waveform)
     loud = np.flatnonzero(power > np.percentile(power, 95) * 10 ** (-_TRIM_DB / 10))
     if loud.size == 0:
-        return waveform
-    start = max(0, loud[0] * _FRAME - _MARGIN)
-    stop = min(len(waveform), (loud[-1] + 1) * _FRAME + _MARGIN)
-    return waveform[start:stop]
+        return 0, len(waveform)
+    start = max(0, int(loud[0]) * _FRAME - _MARGIN)
+    return start, min(len(waveform), (int(loud[-1]) + 1) * _FRAME + _MARGIN)
 
 
 def windows(waveform: np.ndarray) -> list[np.ndarray]:

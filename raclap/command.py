@@ -174,13 +174,23 @@ def index(args: Namespace) -> dict[str, Any]:
 
 def search(args: Namespace) -> dict[str, Any]:
     """Find clips by description, or by a clip."""
+    from raclap.evidence import accounts
     from raclap.search import CHECKPOINT, Engine, check_text
     from raclap.style import ATTRIBUTES
 
+    if args.explain and args.clip:
+        raise InputError("--explain tells how words make a score; give a TEXT instead of --clip.")
     query = str(args.clip) if args.clip else check_text(args.text)
     where = _pairs(args.where, "--where")
     engine = Engine.open(args.checkpoint or CHECKPOINT, args.gallery)
-    find = engine.search_clip if args.clip else engine.search_text
+    hits = (engine.search_clip if args.clip else engine.search_text)(query, args.top, where)
+    told = [{}] * len(hits)
+    if args.explain:
+        vectors = engine.gallery.vectors[[engine.gallery.rows[hit.clip.id] for hit in hits]]
+        told = [
+            {"rest": each["rest"], "parts": each["parts"]}
+            for each in map(asdict, accounts(engine.model, vectors, query))
+        ]
     return {
         "query": query,
         "hits": [
@@ -190,8 +200,9 @@ def search(args: Namespace) -> dict[str, Any]:
                 "path": hit.path,
                 "score": hit.score,
                 **{name: getattr(hit.clip, name) for name in ATTRIBUTES},
+                **account,
             }
-            for hit in find(query, args.top, where)
+            for hit, account in zip(hits, told, strict=True)
         ],
     }
 

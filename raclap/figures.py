@@ -95,6 +95,101 @@ def _heatmap(
     return figure
 
 
+def evidence(
+    matrix: np.ndarray,
+    whole: np.ndarray,
+    words: Sequence[str],
+    edges: np.ndarray,
+    waveform: np.ndarray,
+    seconds: float,
+) -> Figure:
+    """Draw which words of a description fit a clip, and when, below the clip's waveform.
+
+    Args:
+        matrix: (W, T) cosine that each word adds in each window of time.
+        whole: (W,) cosine that each word adds without a place in time.
+        words: W words, or groups of words; long ones are wrapped.
+        edges: (T + 1,) borders of the windows, seconds.
+        waveform: (S,) the clip.
+        seconds: its length; the edges lie within it.
+    """
+    names = [_wrap(word, 24, lines=2) for word in words]
+    rows = [0.3 + 0.14 * name.count("\n") for name in names]
+    figure = _canvas(width=8.2, height=2.1 + sum(rows))
+    spec = {"height_ratios": (0.75, max(sum(rows), 0.6)), "width_ratios": (1, 0.26)}
+    (above, corner), (axes, side) = figure.subplots(2, 2, gridspec_kw=spec)
+    corner.set_axis_off()
+    ends = np.concatenate([[0], np.cumsum(rows)])  # rows of two lines are higher
+    middles = (ends[:-1] + ends[1:]) / 2
+
+    _wave(above, waveform, seconds)
+    limit = max(float(np.abs(matrix).max()), 1e-6)
+    image = axes.pcolormesh(edges, ends, matrix, cmap="RdBu_r", vmin=-limit, vmax=limit)
+    image.set(edgecolor="white", linewidth=1.2)
+    axes.set_yticks(middles, names, parse_math=False, color=INK, fontsize=9)
+    axes.set_xlabel("seconds", color=INK)
+    above.tick_params(labelbottom=False)
+    for each in (above, axes):
+        each.set_xlim(edges[0], edges[-1])
+
+    totals = matrix.sum(1) + whole
+    colours = [BLUE if total < 0 else ORANGE for total in totals]  # as in the matrix
+    side.barh(middles, totals, np.array(rows) * 0.62, color=colours, zorder=3)
+    side.axvline(0, color=GREY, lw=0.8)
+    for middle, total in zip(middles, totals, strict=True):
+        _say(side, total, middle, total < 0)
+    reach = max(float(np.abs(totals).max()), 1e-6) * 2
+    side.set(xlim=(-reach, reach), yticks=[], xticks=[])
+    side.set_xlabel("in all", color=INK)
+    for each in (axes, side):
+        each.set_ylim(ends[-1], 0)
+        each.tick_params(length=0, colors=GREY, labelcolor=INK)
+        each.spines[:].set_visible(False)
+    bar = figure.colorbar(image, ax=[corner, side], pad=0.02, fraction=0.09, aspect=26)
+    bar.set_label("cosine added", color=INK)
+    bar.ax.tick_params(length=0, colors=GREY, labelsize=9)
+    bar.outline.set_visible(False)
+    aside = "on the right with what has no place in time"
+    _title(figure, f"What each word adds to the score: when, and {aside}")
+    return figure
+
+
+def account(parts: Sequence[tuple[str, float]], score: float) -> Figure:
+    """Draw a score as a staircase of what is added to it or taken from it.
+
+    Args:
+        parts: names and contributions that add up to the score, first what stands without any.
+        score: their sum.
+    """
+    names = [_wrap(name, 44, lines=2) for name, _ in parts] + ["score"]
+    steps = np.array([contribution for _, contribution in parts])
+    ends = np.cumsum(steps)
+    figure = _canvas(width=7.6, height=1.2 + 0.4 * len(names))
+    axes = figure.add_subplot()
+    lefts = np.concatenate([[0.0], ends[:-1], [0.0]])
+    widths = np.concatenate([steps, [score]])
+    colours = [BLUE if step < 0 else ORANGE for step in steps[1:]]
+    axes.barh(range(len(names)), widths, 0.6, lefts, color=[GREY, *colours, INK], zorder=3)
+    for row, end in enumerate(ends):  # from the end of each step to the start of the next
+        axes.plot([end, end], [row - 0.3, row + 1.3], color=GREY, lw=0.8, zorder=4)
+    for row, (left, width) in enumerate(zip(lefts, widths, strict=True)):
+        signed = 0 < row < len(names) - 1
+        tips = (left, left + width)
+        _say(axes, width, row, width < 0, at=min(tips) if width < 0 else max(tips), signed=signed)
+    axes.axvline(0, color=GREY, lw=0.8)
+    axes.set_yticks(range(len(names)), names, parse_math=False, fontsize=9)
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.margins(x=0.14)
+    axes.set_xlabel("cosine similarity", color=INK)
+    axes.grid(axis="x", color="#DADCE0", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0, colors=GREY)
+    axes.tick_params(axis="y", labelcolor=INK)
+    _title(figure, "How the score comes about")
+    return figure
+
+
 def confusion(taken: Mapping[str, Mapping[str, int]]) -> Figure:
     """Draw what the clips of each class are taken for; rows sum to 100%.
 
@@ -236,6 +331,38 @@ def difference_intervals(
     figure.legend(loc="outside upper right", ncols=4, frameon=False)
     _title(figure, f"Differences to {base}: {where}")
     return figure
+
+
+def _wave(axes: Axes, waveform: np.ndarray, seconds: float) -> None:
+    """Draw the outline of (S,) samples over time."""
+    peaks = [np.abs(piece).max() for piece in np.array_split(waveform, min(len(waveform), 600))]
+    time = (np.arange(len(peaks)) + 0.5) * seconds / len(peaks)
+    axes.fill_between(time, np.negative(peaks), peaks, color=GREY, lw=0)
+    axes.set(yticks=[], ylim=(-1.05 * max(peaks), 1.05 * max(peaks)))
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+
+
+def _say(
+    axes: Axes,
+    value: float,
+    row: float,
+    left: bool,
+    *,
+    at: float | None = None,
+    signed: bool = True,
+) -> None:
+    """Write a number beside the end of a horizontal bar."""
+    axes.annotate(
+        f"{value:{'+' if signed else ''}z.2f}".replace("-", "−"),
+        (value if at is None else at, row),
+        (-4 if left else 4, 0),
+        textcoords="offset points",
+        ha="right" if left else "left",
+        va="center",
+        fontsize=8.5,
+        color=INK,
+    )
 
 
 def _canvas(*, width: float, height: float) -> Figure:

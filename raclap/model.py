@@ -160,9 +160,13 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
     def _vocabulary(self) -> frozenset[str]:
         return frozenset(self.tokenizer.get_vocab())
 
+    def clean(self, text: str) -> str:
+        """Bring a text into the form that is encoded; see :func:`raclap.query.normalize`."""
+        return query.normalize(text, self._vocabulary)
+
     def tokenize(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Clean texts and return token ids and their mask, (B, L) each."""
-        cleaned = [query.normalize(text, self._vocabulary) for text in texts]
+        cleaned = [self.clean(text) for text in texts]
         tokens = self.tokenizer(
             cleaned,
             padding=True,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from functools import cache, lru_cache
 
 from rapidfuzz import process
@@ -91,26 +92,58 @@ def mentioned(text: str) -> Style:
     Args:
         text: a query; what `normalize` made of it, if misspelt words are to count.
     """
-    # Punctuation parts "a deep, sad voice" from "deep sadness".
-    tokens = tuple(re.findall(r"[^\W\d_]+|[^\w\s'-]", _clean(text)))
-    meanings, degrees = _phrases()
     found: dict[str, str] = {}
-    start = 0
+    for mention in mentions(text):
+        found.setdefault(mention.attribute, mention.value)
+    return Style(**found)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mention:
+    """A stretch of a cleaned text, ``text[start:stop]``, that names a value of an attribute."""
+
+    attribute: str
+    value: str
+    start: int
+    stop: int
+
+
+def mentions(text: str) -> list[Mention]:
+    """Find what `mentioned` recognises, and where: phrases in order, then all pronouns.
+
+    A degree before another attribute, as in "very loud", belongs to that phrase.
+
+    Args:
+        text: a query; the places are those in what `normalize` makes of it.
+    """
+    # Punctuation parts "a deep, sad voice" from "deep sadness".
+    matches = list(re.finditer(r"[^\W\d_]+|[^\w\s'-]", _clean(text)))
+    tokens = tuple(match[0] for match in matches)
+    meanings, degrees = _phrases()
+    found: list[Mention] = []
+
+    def note(meaning: tuple[str, str], start: int, stop: int) -> None:
+        places = {"start": matches[start].start(), "stop": matches[stop - 1].end()}
+        found.append(Mention(attribute=meaning[0], value=meaning[1], **places))
+
+    start, leading = 0, (0, 0)  # a degree that was passed over, from and to which token
     while start < len(tokens):
         length, degree = _longest(degrees, tokens, start)
         after, meaning = _longest(meanings, tokens, start + length)
         if degree and meaning[:1] == ("emotion",):
-            found.setdefault("intensity", degree[1])
+            note(degree, start, start + length)
         elif degree:
+            leading = (start, start + length)
             length = 0
             after, meaning = _longest(meanings, tokens, start)
         if meaning and meaning != _NOTHING:
-            found.setdefault(*meaning)
+            begin = start + length
+            note(meaning, leading[0] if leading[1] == begin else begin, begin + after)
         start += length + after or 1
-    for word in tokens:
+    for place, word in enumerate(tokens):
         if word in _PRONOUNS:
-            found.setdefault("gender", _PRONOUNS[word])
-    return Style(**found)
+            note(("gender", _PRONOUNS[word]), place, place + 1)
+    return found
 
 
 _Phrases = Mapping[tuple[str, ...], tuple[str, str]]

@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 from raclap import audio
 from raclap.config import InputError, RelationConfig
 from raclap.corpus import Clip
+from raclap.evidence import Account, Relevance, accounts, word_by_time
 from raclap.index import Gallery
 from raclap.reading import Level, Reader, Reading, encode_clips, encode_texts
 from raclap.relation import relation
@@ -30,6 +31,7 @@ __all__ = [
     "CHECKPOINT",
     "Comparison",
     "Engine",
+    "Explanation",
     "Hit",
     "Level",
     "Reading",
@@ -75,6 +77,21 @@ class Comparison:
     texts: list[str]
     similarity: np.ndarray
     relation: np.ndarray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Explanation:
+    """Why one clip has its score for a description.
+
+    Attributes:
+        account: what each thing said adds to the score.
+        relevance: the same by word and time.
+        waveform: (S,) the clip at 16 kHz, in whose time ``relevance`` is.
+    """
+
+    account: Account
+    relevance: Relevance
+    waveform: np.ndarray
 
 
 class Engine:
@@ -182,6 +199,27 @@ class Engine:
             texts=texts,
             similarity=similarity,
             relation=relation(torch.from_numpy(soft), RelationConfig().temperature).numpy(),
+        )
+
+    def explain(self, clip: str | Path | np.ndarray, text: str) -> Explanation:
+        """Tell why a clip has its score for a description; see `raclap.evidence`.
+
+        Args:
+            clip: id of a gallery clip, audio file, or (S,) samples at 16 kHz.
+            text: a description.
+
+        Raises:
+            InputError: an empty or too long text, or no usable audio.
+        """
+        text, row = check_text(text), None
+        if not isinstance(clip, np.ndarray):
+            row = self.gallery.rows.get(str(clip))
+        waveform = _waveform(clip if row is None else self.gallery.clips[row].path)
+        vector = self._reader.hear(waveform) if row is None else self.gallery.vectors[row]
+        return Explanation(
+            account=accounts(self.model, vector[None], text)[0],
+            relevance=word_by_time(self.model, waveform, text),
+            waveform=waveform,
         )
 
     def _hits(self, vector: np.ndarray, top: int, where: Mapping[str, str] | None) -> list[Hit]:

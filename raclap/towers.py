@@ -120,6 +120,11 @@ class WhisperBackbone(nn.Module):
         self.states, self.width = len(encoder.layers) + 1, encoder.config.d_model
 
     @property
+    def layers(self) -> nn.ModuleList:
+        """What takes one hidden state to the next."""
+        return self.encoder.layers
+
+    @property
     def frozen(self) -> list[nn.Module]:
         """Modules that never train."""
         return [
@@ -176,6 +181,11 @@ class WaveBackbone(nn.Module):
         self.states, self.width = len(encoder.encoder.layers) + 1, encoder.config.hidden_size
 
     @property
+    def layers(self) -> nn.ModuleList:
+        """What takes one hidden state to the next."""
+        return self.encoder.encoder.layers
+
+    @property
     def frozen(self) -> list[nn.Module]:
         """Modules that never train."""
         return [self.encoder.feature_extractor]
@@ -194,7 +204,7 @@ class WaveBackbone(nn.Module):
         hidden = self.encoder.feature_projection(hidden)
         hidden = hidden[0] if isinstance(hidden, tuple) else hidden  # HuBERT returns it bare
         mask = mask_of(attended, hidden.shape[1])
-        with _recorded(self.encoder.encoder.layers) as inputs:
+        with _recorded(self.layers) as inputs:
             last = self.encoder.encoder(hidden, attention_mask=mask).last_hidden_state
         yield from [*inputs, last]
 
@@ -279,6 +289,21 @@ class SpeechTower(nn.Module):
             for state in self.backbone.upper(hidden, frames.attended)
         ]
         return torch.cat([frames.lower.float(), torch.stack(upper, dim=1)], dim=1)
+
+    @torch.no_grad()
+    def states(self, waveform: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Return what :meth:`pooled` pools of one clip: all states, and the measured prosody.
+
+        Args:
+            waveform: (S,) samples of a trimmed clip at 16 kHz.
+
+        Returns:
+            (L, T, H) hidden states over the T valid frames, and (1, P).
+        """
+        with _recorded(self.backbone.layers) as inputs:
+            frames = self.lower(waveform)
+            *_, last = self.backbone.upper(frames.hidden, frames.attended)
+        return torch.cat([*inputs, last])[:, : int(frames.valid)].float(), frames.prosody
 
     def project(self, pooled: Tensor, measured: Tensor) -> Tensor:
         """Turn pooled statistics (B, L, 2, H) and prosody (B, P) into (B, D)."""

@@ -8,7 +8,7 @@ import numpy as np
 import soundfile
 import torch
 
-from raclap import audio
+from raclap import audio, query
 
 DIM = 8
 
@@ -25,6 +25,9 @@ class StubModel:
         self._ear = rng.normal(size=(16, DIM))
         self._eye = rng.normal(size=(128, DIM))
         self.clips_encoded = self.texts_encoded = 0
+
+    def clean(self, text: str) -> str:
+        return query.normalize(text)
 
     def encode_speech(self, clips: list[str | Path | np.ndarray]) -> torch.Tensor:
         self.clips_encoded += len(clips)

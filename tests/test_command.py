@@ -99,6 +99,15 @@ def test_index_then_search_by_text(gallery, run):
     assert scores == sorted(scores, reverse=True)
 
 
+def test_search_explains_its_scores(gallery, run, refused):
+    result = run("search", "a sad man", "--gallery", gallery, "--top", 2, "--explain")
+    for hit in result["hits"]:
+        assert [part["words"] for part in hit["parts"]] == ["a", "sad", "man"]
+        total = hit["rest"] + sum(part["contribution"] for part in hit["parts"])
+        assert total == pytest.approx(hit["score"], abs=1e-5)
+    assert "TEXT" in refused("search", "--clip", "x.wav", "--gallery", gallery, "--explain")
+
+
 def test_search_by_clip_with_filters(gallery, run):
     clip = gallery / "clips" / "250.wav"
     where = ["--where", "gender=female", "--where", "emotion=angry"]

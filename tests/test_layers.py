@@ -19,7 +19,10 @@ LEARNING = (
     *("data", "loss", "metrics", "objective", "essr", "evaluate", "results", "compare"),
     *("train", "study"),
 )
-USING = ("index", "reading", "intake", "search", "cards", "answers", "tabs", "interface")
+USING = (
+    *("index", "reading", "evidence", "intake", "search", "cards", "answers", "tabs"),
+    "interface",
+)
 DOORS = ("command", "__main__")  # the command line joins learning and using
 ORDER = (*SHARED, *LEARNING, *USING, *DOORS)
 PAGE = {"answers", "tabs", "interface"}  # what knows gradio

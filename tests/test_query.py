@@ -7,7 +7,7 @@ import time
 import pytest
 
 from raclap import lexicon
-from raclap.query import mentioned, normalize
+from raclap.query import mentioned, mentions, normalize
 from raclap.style import Style
 
 ENGLISH = {
@@ -103,3 +103,19 @@ def test_a_long_query_is_cleaned_in_time():
 )  # fmt: skip
 def test_mentioned_values_are_recognised(text, style):
     assert mentioned(text) == style
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("a Frightened  woman", [("emotion", "frightened"), ("gender", "woman")]),
+        ("she is slightly angry",
+         [("intensity", "slightly"), ("emotion", "angry"), ("gender", "she")]),
+        ("very loud, under her breath",
+         [("energy", "very loud"), ("phonation", "under her breath"), ("gender", "her")]),
+        ("it is very odd", []),
+    ],
+)  # fmt: skip
+def test_mentions_say_where_they_are(text, found):
+    cleaned = normalize(text, ENGLISH)
+    assert [(each.attribute, cleaned[each.start : each.stop]) for each in mentions(text)] == found

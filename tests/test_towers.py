@@ -193,6 +193,17 @@ def test_the_silent_tail_is_attended_but_not_pooled():
     assert frames.hidden.shape == (1, 75, 32)
 
 
+def test_states_are_what_is_pooled(model):
+    tower, waveform = model.speech, noise(0.7)
+    states, measured = tower.states(waveform)
+    length = torch.tensor([states.shape[1]])
+    with torch.no_grad():
+        frames = tower.lower(waveform)
+        pooled = torch.stack([statistics(state[None], length)[0] for state in states])
+        torch.testing.assert_close(pooled[None], tower.pooled(frames), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(measured, frames.prosody)
+
+
 def test_settled_statistics_give_the_same_vector(model):
     tower = model.speech
     with torch.no_grad():
