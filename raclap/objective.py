@@ -115,7 +115,7 @@ class Objective:
         for column, name in enumerate(ATTRIBUTES):
             values = len(VALUES[name])
             allowed = torch.stack([self._scopes[corpus][name] for corpus in batch.corpora])
-            truth = torch.from_numpy(codes[:, column]).to(logits.device)
+            truth = torch.from_numpy(codes[:, column]).long().to(logits.device)
             terms.append(
                 loss.attribute(logits[:, start : start + values], truth, allowed.to(logits.device))
             )

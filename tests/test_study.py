@@ -1,0 +1,96 @@
+"""Recipes side by side on the tiny preset. Run: python -m pytest tests/test_study.py."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from stub import write_voice
+
+from raclap import study as room
+from raclap.config import InputError, preset
+from raclap.corpus import Clip, write_manifest
+from raclap.essr import Protocol
+from raclap.study import study
+
+CONFIG = preset("tiny")
+CONFIG = replace(
+    CONFIG, ess=replace(CONFIG.ess, epochs=2), ra=replace(CONFIG.ra, epochs=1, text_rate=0.0)
+)
+FEW = Protocol(draws=2, gallery=8, queries=6, pairs=8, resamples=10)
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("hums")
+    clips = [
+        Clip(
+            id=str(i),
+            path=str(write_voice(folder / f"{i}.wav", 100 + 8 * i)),
+            corpus="hums",
+            split=("train", "train", "valid", "test")[i % 4],
+            speaker=f"s{i % 4}",
+            gender=("male", "female")[i // 16],
+            emotion=("sad", "angry")[i // 2 % 2],
+        )
+        for i in range(32)
+    ]
+    write_manifest(clips, folder / "m.csv")
+    return folder / "m.csv"
+
+
+def run(manifest, output, recipes, seeds=(0,)):
+    return study(
+        config=CONFIG,
+        manifest=[manifest],
+        output=output,
+        seeds=seeds,
+        recipes=recipes,
+        cache=output / "cache",
+        device="cpu",
+        protocol=FEW,
+    )
+
+
+def test_recipes_differ_only_in_what_they_say(manifest, tmp_path, monkeypatch):
+    seen = []
+    fit = room.fit
+
+    def watched(model, learning, held_out, config, stage, output):
+        seen.append((config, stage, model.teacher.fingerprint, len(learning.rows)))
+        return fit(model, learning, held_out, config, stage, output)
+
+    monkeypatch.setattr(room, "fit", watched)
+    written = run(manifest, tmp_path, ["ess-clap", "ra-clap"])
+    assert [path.name for path in written] == ["before-0.json", "ess-clap-0.json", "ra-clap-0.json"]
+    (control, *rest), (ra, *others) = seen
+    assert rest == others  # same stage, same teacher, same clips
+    assert replace(control, relation=ra.relation) == ra
+    assert (control.relation.weight, ra.relation.weight) == (0.0, CONFIG.relation.weight)
+    reports = [json.loads(path.read_text()) for path in written]
+    assert len({report["about"]["manifest"] for report in reports}) == 1
+    assert len({report["about"]["checkpoint"] for report in reports}) == 3
+
+    seen.clear()
+    before = [path.read_bytes() for path in written]
+    assert run(manifest, tmp_path, ["ess-clap", "ra-clap"]) == written  # nothing is done twice
+    assert not seen
+    assert [path.read_bytes() for path in written] == before
+
+
+def test_every_recipe_is_possible():
+    for changes in room.RECIPES.values():
+        assert room._changed(CONFIG, changes, seed=3).ra.seed == 3
+
+
+def test_an_unknown_recipe_is_told(manifest, tmp_path):
+    with pytest.raises(InputError, match="There is no recipe 'magic'; choose from ess-clap"):
+        run(manifest, tmp_path, ["magic"])
+
+
+def test_the_speech_encoder_must_be_still(manifest, tmp_path, monkeypatch):
+    moving = replace(CONFIG, ra=replace(CONFIG.ra, speech_rate=1e-3))
+    monkeypatch.setattr("test_study.CONFIG", moving)
+    with pytest.raises(InputError, match=r"ra.speech_rate to 0"):
+        run(manifest, tmp_path, ["ess-clap"])
