@@ -38,7 +38,6 @@ class SpeechConfig:
         layers: -1 for learned weights over all layers; 0.. for that hidden state alone;
             -2 for none, so that only the measured prosody is heard.
         prosody: whether the measured prosody joins the pooled vector.
-        mask: in training, up to this share of a clip's frames is silenced, in one stretch.
     """
 
     encoder: str = "openai/whisper-base"
@@ -48,14 +47,12 @@ class SpeechConfig:
     tail_seconds: float = 0.5
     layers: int = -1
     prosody: bool = True
-    mask: float = 0.0
 
     def __post_init__(self) -> None:
         _require(self.frozen_layers >= 0, self, "frozen_layers", "0 or more")
         _require(self.hidden > 0, self, "hidden", "positive")
         _require(0 <= self.dropout < 1, self, "dropout", "from 0 to below 1")
         _require(0 <= self.tail_seconds <= 5, self, "tail_seconds", "from 0 to 5")
-        _require(0 <= self.mask < 1, self, "mask", "from 0 to below 1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ import random
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,7 @@ from raclap.config import InputError, TrainConfig
 from raclap.corpus import Clip, measured
 from raclap.style import ATTRIBUTES, VALUES, Style
 from raclap.towers import Frames, SpeechTower
-from raclap.wording import Description, describe, partial
+from raclap.wording import Description, describe, partial, prompts
 
 SHARD = 256  # clips in one file of the cache
 VERSION = 1  # raise when what the cache holds changes its meaning
@@ -337,9 +338,17 @@ def _draw(
     return describe(known, rng)
 
 
+_prompts = cache(prompts)
+
+
 def _probes(rng: random.Random) -> dict[str, list[Description]]:
-    """Word every single value once."""
+    """Choose one of the prompts of every single value."""
     return {
-        attribute: [describe(Style(**{attribute: value}), rng) for value in VALUES[attribute]]
+        attribute: [
+            Description(
+                text=rng.choice(_prompts(attribute, value)), style=Style(**{attribute: value})
+            )
+            for value in VALUES[attribute]
+        ]
         for attribute in ATTRIBUTES
     }

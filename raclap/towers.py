@@ -77,25 +77,6 @@ def mask_of(lengths: Tensor, longest: int) -> Tensor:
     return torch.arange(longest, device=lengths.device)[None, :] < lengths[:, None]
 
 
-def mask_stretch(hidden: Tensor, valid: Tensor, share: float) -> Tensor:
-    """Silence one random stretch of each clip's frames, up to ``share`` of its length.
-
-    Style is in the whole of a clip; a tower that cannot count on any one moment listens to all of
-    them (time masking, Park et al. 2019).
-
-    Args:
-        hidden: (B, T, H).
-        valid: (B,) frames that hold the clip.
-        share: 0 to below 1.
-    """
-    width, start = torch.rand(2, len(valid), device=valid.device)
-    width = width * share * valid
-    start = start * (valid - width)
-    place = torch.arange(hidden.shape[1], device=valid.device)[None, :]
-    inside = (place >= start[:, None]) & (place < (start + width)[:, None])
-    return hidden.masked_fill(inside[..., None], 0)
-
-
 def statistics(hidden: Tensor, valid: Tensor) -> Tensor:
     """Pool (B, T, H) over the first ``valid`` (B,) frames into (B, 2, H): mean, deviation."""
     mask = mask_of(valid, hidden.shape[1])[..., None].to(hidden.dtype)  # (B, T, 1)
@@ -281,12 +262,9 @@ class SpeechTower(nn.Module):
         """Return (B, L, 2, H): mean and deviation over valid time of every hidden state."""
         if frames.lower.shape[1] == self.backbone.states:
             return frames.lower
-        hidden = frames.hidden
-        if self.training and self.config.mask:
-            hidden = mask_stretch(hidden, frames.valid, self.config.mask)
         upper = [
             statistics(state.float(), frames.valid)
-            for state in self.backbone.upper(hidden, frames.attended)
+            for state in self.backbone.upper(frames.hidden, frames.attended)
         ]
         return torch.cat([frames.lower.float(), torch.stack(upper, dim=1)], dim=1)
 
