@@ -91,6 +91,22 @@ def parser() -> argparse.ArgumentParser:
         help="never train on or validate with it; repeatable",
     )
 
+    verb = _verb(verbs, "study", "train recipes that differ in nothing else, over several seeds")
+    verb.add_argument("--preset", choices=PRESETS, default="base")
+    verb.add_argument("--config", metavar="F.json", type=Path, help="settings over the preset's")
+    verb.add_argument(
+        "--set", metavar="KEY=VALUE", action="append", default=[], help="one setting: ra.epochs=3"
+    )
+    verb.add_argument(
+        "--manifest", metavar="M.csv", action="append", type=Path, required=True, help="repeatable"
+    )
+    verb.add_argument("--output", metavar="DIR", type=Path, required=True, help="goes on if begun")
+    verb.add_argument("--init", metavar="DIR", type=Path, help="where each stage one starts")
+    verb.add_argument("--seeds", metavar="N", type=int, default=5)
+    verb.add_argument(
+        "--recipe", metavar="NAME", action="append", default=[], help="repeatable (default: all)"
+    )
+
     verb = _verb(verbs, "evaluate", "run the ESSR benchmark, or compare its reports")
     _add_checkpoint(verb)
     given = verb.add_mutually_exclusive_group(required=True)

@@ -49,6 +49,23 @@ def train(args: Namespace) -> dict[str, Any]:
     return {"checkpoint": str(args.output), "stage": args.stage, **(report or {})}
 
 
+def study(args: Namespace) -> dict[str, Any]:
+    """Train recipes side by side."""
+    from raclap.study import RECIPES, study
+
+    if args.seeds < 1:
+        raise InputError(f"--seeds is {args.seeds}; it must be 1 or more.")
+    written = study(
+        config=settings(args.preset, args.config, args.set),
+        manifest=args.manifest,
+        output=args.output,
+        init=args.init,
+        seeds=range(args.seeds),
+        recipes=args.recipe or tuple(RECIPES),
+    )
+    return {"reports": [str(path) for path in written]}
+
+
 def evaluate(args: Namespace) -> dict[str, Any]:
     """Run the benchmark and write its report, or compare reports."""
     if args.output and args.output.suffix != ".json":

@@ -54,6 +54,7 @@ def study(
     manifest: Sequence[str | Path],
     output: str | Path,
     seeds: Sequence[int],
+    init: str | Path | None = None,
     recipes: Sequence[str] = tuple(RECIPES),
     cache: str | Path = CACHE,
     device: str = "",
@@ -66,6 +67,8 @@ def study(
         manifest: one or more manifests; the first one's ``test`` clips are the benchmark.
         output: folder for checkpoints and reports.
         seeds: of training; the benchmark draws the same for all.
+        init: checkpoint from which each seed's stage one starts, such as one with fine-tuned
+            encoders; by default the pretrained encoders.
         recipes: names out of ``RECIPES``.
         cache: folder for frames.
         device: ``cpu`` or ``cuda``; by default a GPU if there is one.
@@ -93,6 +96,7 @@ def study(
                 stage="ess",
                 manifest=manifest,
                 output=first,
+                init=init,
                 cache=cache,
                 device=device,
             )
