@@ -151,12 +151,13 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
         return torch.cat(pooled)[torch.tensor(order).argsort()]
 
     @cached_property
-    def _vocabulary(self) -> frozenset[str]:
+    def vocabulary(self) -> frozenset[str]:
+        """Whole words and pieces that the tokenizer knows."""
         return frozenset(self.tokenizer.get_vocab())
 
     def tokenize(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Clean texts and return token ids and their mask, (B, L) each."""
-        cleaned = [query.normalize(text, self._vocabulary) for text in texts]
+        cleaned = [query.normalize(text, self.vocabulary) for text in texts]
         tokens = self.tokenizer(
             cleaned,
             padding=True,

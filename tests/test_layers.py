@@ -16,7 +16,10 @@ SHARED = (
     *("layouts", "tables", "corpus", "towers", "tiny", "model", "relation", "figures"),
 )
 LEARNING = ("data", "loss", "metrics", "essr", "evaluate", "train")
-USING = ("index", "reading", "intake", "search", "cards", "answers", "tabs", "interface")
+USING = (
+    *("index", "reading", "timeline", "intake", "comparison", "ranking", "search"),
+    *("cards", "answers", "tabs", "interface"),
+)
 DOORS = ("command", "__main__")  # the command line joins learning and using
 ORDER = (*SHARED, *LEARNING, *USING, *DOORS)
 PAGE = {"answers", "tabs", "interface"}  # what knows gradio
@@ -90,5 +93,5 @@ def test_the_tests_mirror_the_rooms():
     tests = {path.stem.removeprefix("test_") for path in (ROOT / "tests").glob("test_*.py")}
     # Rooms that only serve one other are tested through it.
     within = {"lexicon", "layouts", "tables", "tiny", "essr", "reading", "intake", "answers"}
-    within |= {"tabs", "__main__"}
+    within |= {"timeline", "comparison", "tabs", "__main__"}
     assert set(ORDER) - within <= tests

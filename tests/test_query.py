@@ -7,7 +7,7 @@ import time
 import pytest
 
 from raclap import lexicon
-from raclap.query import mentioned, normalize
+from raclap.query import mentioned, normalize, positive
 from raclap.style import Style
 
 ENGLISH = {
@@ -103,3 +103,17 @@ def test_a_long_query_is_cleaned_in_time():
 )  # fmt: skip
 def test_mentioned_values_are_recognised(text, style):
     assert mentioned(text) == style
+
+
+@pytest.mark.parametrize(
+    ("asked", "known"),
+    [
+        ("angrier", "angry"),
+        ("louder and slower", "loud and slow"),
+        ("Sadder, more gentle", "sad, gentle"),
+        ("a woman whispering under her breath", "a woman whispering under her breath"),
+        ("in the manner of a listener", "in the manner of a listener"),
+    ],
+)
+def test_a_comparative_is_read_as_its_positive(asked, known):
+    assert positive(asked) == known
