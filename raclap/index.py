@@ -71,6 +71,7 @@ class Gallery:
         vectors: (N, D) float32, unit length.
         index: the same vectors in FAISS.
         rows: clip id -> row.
+        folder: where it was read from, if it was.
     """
 
     name: str
@@ -80,6 +81,7 @@ class Gallery:
     vectors: np.ndarray
     index: faiss.IndexFlatIP
     rows: dict[str, int]
+    folder: Path | None = None
 
     @classmethod
     def build(
@@ -195,6 +197,7 @@ class Gallery:
             vectors=vectors,
             index=index,
             rows={clip.id: row for row, clip in enumerate(clips)},
+            folder=folder,
         )
 
     def check(self, fingerprint: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from raclap.corpus import Clip
 from raclap.index import Gallery
 from raclap.query import check_text
 from raclap.reading import Level, Reader, Reading, text_vectors
+from raclap.sketch import Sketch, sketch
 from raclap.style import Style
 from raclap.timeline import Moment, follow
 
@@ -174,6 +176,11 @@ class Engine:
             starts = np.stack([self._start(vector, self.mentioned(text)) for text in said])
             vector = ranking.blend(vector, goals - starts, list(changes.values()))
         return self._hits(vector[None], top, where, varied)
+
+    @cached_property
+    def sketch(self) -> Sketch:
+        """What a page draws of the gallery: waveforms and places on a map."""
+        return sketch(self.gallery)
 
     def mentioned(self, text: str) -> Style:
         """Return the values that a description names, its spelling mistakes put right."""
