@@ -18,7 +18,9 @@ from raclap.search import Engine
 from raclap.widgets import (
     EMPTY,
     EVENT,
+    LATEST,
     LIGHT,
+    QUIET,
     Told,
     announcement,
     chips,
@@ -102,12 +104,12 @@ def blender(engine: Engine, tabs: gr.Tabs, change: Told) -> None:
 
     inputs, shown = [picked, voice, first, weight, second, weight2], [status, results]
     gr.on([button.click, first.submit, second.submit], told(compose), inputs, shown, **EVENT)
-    gr.on([weight.release, weight2.release], told(redo), inputs, shown, **EVENT)
+    gr.on([weight.input, weight2.input], told(redo), inputs, shown, **LATEST)
     for chip in suggested:
         chip.click(told(run_chip), [chip, *inputs], [first, *shown], **EVENT)
     picked.input(lambda: None, None, voice, **LIGHT).then(told(redo), inputs, shown, **EVENT)
     for arrived in (voice.upload, voice.stop_recording):
         arrived(lambda: None, None, picked, **LIGHT).then(told(redo), inputs, shown, **EVENT)
-    change.event(told(start), None, [tabs, picked, voice], **LIGHT).success(
+    change.event(told(start), None, [tabs, picked, voice], **QUIET).success(
         told(redo), inputs, shown, **EVENT
     )

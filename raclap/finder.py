@@ -16,7 +16,18 @@ from markupsafe import Markup
 from raclap import cards
 from raclap.answers import sounds, told
 from raclap.search import Engine
-from raclap.widgets import EMPTY, EVENT, EXAMPLES, LIGHT, MOST_RESULTS, announcement, chips, markup
+from raclap.widgets import (
+    EMPTY,
+    EVENT,
+    EXAMPLES,
+    LATEST,
+    LIGHT,
+    MOST_RESULTS,
+    QUIET,
+    announcement,
+    chips,
+    markup,
+)
 from raclap.words import TITLES, word
 
 _START = EMPTY.format("Type a style, or pick one of the examples above.")
@@ -92,8 +103,9 @@ def finder(engine: Engine, page: gr.Blocks) -> None:
     asked = gr.on(
         [button.click, query.submit, without.submit], told(search), inputs, shown, **EVENT
     )
-    changed = [top.release, varied.input, *(box.input for box in filters.values())]
+    changed = [varied.input, *(box.input for box in filters.values())]
     refined = gr.on(changed, told(refine), inputs, shown, **EVENT)
+    resized = top.input(told(refine), inputs, shown, **LATEST)
     cleared = clear.click(
         lambda: [False, *[""] * len(names)], None, [varied, *filters.values()], **LIGHT
     ).then(told(refine), inputs, shown, **EVENT)
@@ -101,9 +113,9 @@ def finder(engine: Engine, page: gr.Blocks) -> None:
         chip.click(told(run_example), [chip, *settings], [query, *shown], **EVENT)
         for chip in examples
     ]
-    for done in (asked, refined, cleared, *ran):
+    for done in (asked, refined, resized, cleared, *ran):
         done.success(None, inputs, None, js=remember, **LIGHT)
-    page.load(told(reproduce), None, [*inputs, *shown], **EVENT)
+    page.load(told(reproduce), None, [*inputs, *shown], **EVENT | QUIET)
     page.load(None, None, None, js="() => window.raclap.fold()", **LIGHT)
 
 

@@ -25,7 +25,17 @@ from raclap.matrix import matrices
 from raclap.search import Engine
 from raclap.sheets import comparison_rows, csv_of, data_uri
 from raclap.style import overlap
-from raclap.widgets import EMPTY, EVENT, EXAMPLES, LIGHT, Told, announcement, clip_choices, markup
+from raclap.widgets import (
+    EMPTY,
+    EVENT,
+    EXAMPLES,
+    LATEST,
+    QUIET,
+    Told,
+    announcement,
+    clip_choices,
+    markup,
+)
 from raclap.words import name
 
 _MOST = 24
@@ -114,7 +124,11 @@ def pairs(engine: Engine, relate: Told) -> None:
         found, names, places = kept
         return matrices(found, names, places, temperature), _take(found, names, temperature, "")
 
-    def picture(kept: tuple[Comparison, list[str], list[str]], temperature: float) -> Markup:
+    def picture(
+        kept: tuple[Comparison, list[str], list[str]] | None, temperature: float
+    ) -> Markup | dict[str, Any]:
+        if kept is None:
+            return gr.skip()
         found, names, _ = kept
         drawn = figures.png(
             [
@@ -143,9 +157,11 @@ def pairs(engine: Engine, relate: Told) -> None:
     button.click(told(compare), inputs, [status, state, tables, take], **EVENT).success(
         told(picture), [state, temperature], take, **EVENT
     )
-    temperature.release(told(show), [state, temperature], [tables, take], **LIGHT)
-    suggest.click(told(suggestions), chosen, texts, **LIGHT)
-    relate.event(told(add), chosen, chosen, **LIGHT)
+    temperature.input(
+        told(show), [state, temperature], [tables, take], trigger_mode="always_last", **QUIET
+    ).then(told(picture), [state, temperature], take, **LATEST)
+    suggest.click(told(suggestions), chosen, texts, **QUIET)
+    relate.event(told(add), chosen, chosen, **QUIET)
 
 
 def _take(found: Comparison, names: Sequence[str], temperature: float, picture: str) -> Markup:

@@ -28,7 +28,9 @@ EXAMPLES = (
 )
 MOST_RESULTS = 50
 EVENT = IN_TURN | {"api_visibility": "private"}
-LIGHT: dict[str, Any] = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
+LATEST = EVENT | {"trigger_mode": "always_last"}  # of a slider on the move
+QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+LIGHT = QUIET | {"queue": False}  # for what can neither fail nor take long
 EMPTY = Markup('<p class="empty">{}</p>')
 
 
