@@ -105,6 +105,7 @@ def warm(engine: Engine) -> None:
     """Ask once for everything that is slow the first time."""
     try:
         engine.search_text("warm", top=1)
+        _ = engine.sketch
         engine.describe(engine.gallery.clips[0].path)
     except Exception:
         logging.getLogger(__name__).exception("The first question failed")

@@ -15,6 +15,7 @@ from typing import Any
 import gradio as gr
 from markupsafe import escape
 
+from raclap.cards import Sound
 from raclap.config import InputError
 from raclap.corpus import Clip
 from raclap.search import Engine, Hit
@@ -22,6 +23,8 @@ from raclap.search import Engine, Hit
 _log = logging.getLogger(__name__)
 
 _UNEXPECTED = "Something went wrong on our side; it was logged. Please try again."
+
+ENDPOINTS = ("search_by_text", "search_by_audio", "describe", "blend")
 
 # Requests wait their turn in the queue: two at once in the model would only slow each other down.
 IN_TURN: dict[str, Any] = {
@@ -59,25 +62,41 @@ def given(clip: str | None) -> str:
     return clip
 
 
-def addresses(engine: Engine) -> Callable[[Clip], str]:
+def address(engine: Engine, clip: Clip) -> str:
     """Return where a clip of the gallery is heard, relative to the page."""
-    return lambda clip: f"clips/{engine.gallery.rows[clip.id]}"
+    return f"clips/{engine.gallery.rows[clip.id]}"
+
+
+def sounds(engine: Engine) -> Callable[[Clip], Sound]:
+    """Return where clips of the gallery are heard, and what they look like."""
+    peaks, rows = engine.sketch.peaks, engine.gallery.rows
+    return lambda clip: Sound(address=address(engine, clip), peaks=peaks[rows[clip.id]].tolist())
 
 
 def endpoints(engine: Engine) -> None:
-    """Offer the engine to programs: ``/search_by_text``, ``/search_by_audio``, ``/describe``."""
+    """Offer the engine to programs: `ENDPOINTS`."""
 
-    def search_by_text(query: str, top: int = 10, where: dict | None = None) -> dict:
+    def search_by_text(
+        query: str,
+        top: int = 10,
+        where: dict | None = None,
+        without: str = "",
+        varied: bool = False,
+    ) -> dict:
         """Find the clips that sound as described.
 
         Args:
             query: how something should sound, e.g. "a frightened woman whispering fast".
             top: number of results.
             where: attribute -> value that every result must have, e.g. {"gender": "female"}.
+            without: how it should not sound, e.g. "shouting"; empty for nothing.
+            varied: at most two clips of a speaker, and none that sounds the same twice.
         """
         if not isinstance(where or {}, dict):
             raise InputError('The filter must be an object such as {"gender": "female"}.')
-        hits = engine.search_text(query or "", int(top), where)
+        hits = engine.search_text(
+            query or "", int(top), where, without=without or "", varied=bool(varied)
+        )
         return {"query": query, "hits": _plain(engine, hits)}
 
     def search_by_audio(clip: str, top: int = 10) -> dict:
@@ -111,16 +130,33 @@ def endpoints(engine: Engine) -> None:
             ],
         }
 
+    def blend(clip: str, change: str, weight: float = 2.0, top: int = 10) -> dict:
+        """Find the clips that sound like a voice, but changed: angrier, slower, a woman.
+
+        Args:
+            clip: an audio file: wav, flac, mp3, ogg or opus, 0.1 s to 10 minutes.
+            change: what should be different, e.g. "angrier".
+            weight: how much of the change, 0 to 10; 1 counts it as much as the clip.
+            top: number of results.
+        """
+        hits = engine.blend(given(clip), {change or "": float(weight)}, int(top))
+        return {"query": f"{Path(clip).name}, {change}", "hits": _plain(engine, hits)}
+
     # Real components as inputs, though nobody sees them, so that Gradio checks what is uploaded.
     query = gr.Textbox(label="Description", visible=False)
     clip = gr.Audio(label="Voice", type="filepath", visible=False)
     top = gr.Number(10, label="Number of results", precision=0, visible=False)
     where = gr.JSON(label="Filters", visible=False)
+    without = gr.Textbox("", label="Not wanted", visible=False)
+    varied = gr.Checkbox(False, label="Varied voices", visible=False)
+    change = gr.Textbox(label="Change", visible=False)
+    weight = gr.Number(2, label="Weight", visible=False)
     answer = gr.JSON(label="Answer", visible=False)
     for handler, inputs in (
-        (search_by_text, [query, top, where]),
+        (search_by_text, [query, top, where, without, varied]),
         (search_by_audio, [clip, top]),
         (describe, [clip]),
+        (blend, [clip, change, weight, top]),
     ):
         gr.Button(visible=False).click(
             told(handler, shown=str), inputs, answer, api_name=handler.__name__, **IN_TURN
@@ -129,13 +165,12 @@ def endpoints(engine: Engine) -> None:
 
 def _plain(engine: Engine, hits: Sequence[Hit]) -> list[dict[str, Any]]:
     """Hits for programs; ``audio`` is relative to the page's address."""
-    address = addresses(engine)
     return [
         {
             "rank": hit.rank,
             "id": hit.clip.id,
             "score": hit.score,
-            "audio": address(hit.clip),
+            "audio": address(engine, hit.clip),
             **hit.clip.style.known,
             "speaker": hit.clip.speaker,
             "text": hit.clip.text,

@@ -1,179 +1,209 @@
-"""Hits and readings become HTML that can be played, looked at and read aloud.
+"""Hits become HTML that can be played, looked at and read aloud.
 
 In: records of ``search``. Out: `markupsafe.Markup`, whose ``format`` escapes every value, so that
-a clip's name or text stays text. Deliberately not here: the page, events, audio itself.
+a clip's name or text stays text. Deliberately not here: the page, events, audio itself. What a
+button does is in its ``data-`` attributes, which page.js reads.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from markupsafe import Markup
 
 from raclap.corpus import Clip
-from raclap.search import Hit, Level, Reading
-from raclap.style import ATTRIBUTES
+from raclap.search import Hit
+from raclap.sheets import csv_of, data_uri, hit_rows, json_of
+from raclap.style import Style
+from raclap.words import ORDER, TITLES, name, signed, who, word
 
-TITLES = {name: name.capitalize() for name in ATTRIBUTES} | {"phonation": "Voicing"}
-
-_WORDS = {
-    "emotion": {
-        "surprise_negative": "unpleasantly surprised",
-        "surprise_positive": "pleasantly surprised",
-    },
-    "gender": {"female": "woman", "male": "man"},
-    "intensity": {"low": "mild", "normal": "moderate", "strong": "intense"},
-    "pitch": {"low": "low pitch", "medium": "mid pitch", "high": "high pitch"},
-    "speed": {"low": "slow", "medium": "medium pace", "high": "fast"},
-    "energy": {"low": "quiet", "medium": "medium effort", "high": "loud"},
-}
 # The middle of a scale says little: such badges stay in the background; a voiced voice is no news.
 _PLAIN = {"normal", "medium"}
-_ORDER = ("emotion", "intensity", "gender", "pitch", "speed", "energy", "phonation")
-
-_LIKELY = ((0.85, "very likely"), (0.6, "likely"), (0.35, "possible"), (0.1, "less likely"))
 
 _LEGEND = Markup(
-    '<p class="legend">The number is the cosine between the query and the clip, from −1 to 1; it '
-    "ranks the clips of one search and is not a percentage. The bar compares each clip with the "
-    "best one found.</p>"
+    '<details class="legend"><summary>What the marks, bars and numbers mean</summary><p>{marks}The '
+    "number is the cosine between the query and the clip, from −1 to 1{less}; it ranks the clips "
+    "of one search and is not a percentage. The bar compares each clip with the best one found.</p>"
+    "</details>"
+)
+_MARKS = "✓ marks what you asked for and the clip has, ✗ what it has instead. "
+_LESS = ", less that between the clip and what you do not want where it is above 0"
+_TAKE = Markup(
+    '<p class="take">Keep these results: <a download="results.csv" href="{}">CSV</a> '
+    '<a download="results.json" href="{}">JSON</a></p>'
 )
 _HIT = Markup(
     '<li class="hit"><div class="hit-top"><span class="rank" title="rank">{rank}</span>'
-    '<p class="said">{said}</p></div><ul class="badges" aria-label="Style">{badges}</ul>'
-    '<audio controls preload="none" src="{address}" aria-label="Play result {rank}: {label}">'
-    '</audio><div class="score">{meter}<span class="number" title="cosine">{score}</span></div>'
-    '<p class="who">{who}</p></li>'
+    '<p class="said">{said}</p></div>{player}<ul class="badges" aria-label="Style">{badges}</ul>'
+    '<div class="score">{meter}<span class="number" title="cosine">{score}</span></div>'
+    '<p class="who">{who}</p>{actions}</li>'
+)
+_PLAYER = Markup(
+    '<div class="player"><button type="button" class="play" aria-label="Play {label}"></button>'
+    '<div class="track">{wave}<input class="seek" type="range" min="0" max="1000" value="0" '
+    'aria-label="Position in {label}"></div><span class="clock">{clock}</span>'
+    '<audio preload="none" src="{address}"></audio></div>'
+)
+_ACTIONS = Markup(
+    '<div class="actions">'
+    '<button type="button" data-tell="similar" data-clip="{id}" '
+    'aria-label="Find clips similar to {label}">Find similar</button>'
+    '<button type="button" data-tell="change" data-clip="{id}" '
+    'aria-label="Like {label}, but different">Like this, but …</button>'
+    '<button type="button" data-tell="relate" data-clip="{id}" '
+    'aria-label="Use {label} in Relations">Use in Relations</button></div>'
 )
 _METER = Markup('<span class="meter" aria-hidden="true"><i style="width:{:.0f}%"></i></span>')
-_READING = Markup(
-    '<section class="reading"><h2>How it is spoken</h2>'
-    '<p class="legend">What the model hears, likeliest first, and what was measured in the sound.'
-    '</p><div class="attributes">{attributes}</div><h2>Descriptions that fit best</h2>'
-    '<ol class="described">{descriptions}</ol></section>'
-)
-_ATTRIBUTE = Markup('<div class="attribute"><h3>{}{}</h3><ul>{}</ul></div>')
-_CHANCE = Markup(
-    '<li><span class="name">{}</span>{}<span class="number">{:.0f} %</span>'
-    '<span class="likely">{}</span></li>'
-)
-_DESCRIBED = Markup('<li><span>{}</span><span class="number" title="cosine">{}</span></li>')
+_BADGE = Markup('<li class="{}">{}</li>')
+_MET = Markup('<span aria-hidden="true">✓</span> {}<span class="aside">, as asked</span>')
+_MISSED = Markup('<span aria-hidden="true">✗</span> {}<span class="aside">, not {}</span>')
+_UNKNOWN = Markup('<span aria-hidden="true">?</span> {} unknown')
 
 
-def word(attribute: str, value: str) -> str:
-    """Return a value of an attribute as one would say it: ``pitch``, ``low`` is "low pitch"."""
-    return _WORDS.get(attribute, {}).get(value, value.replace("_", " "))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sound:
+    """Where the page finds the audio of a clip, and its outline.
+
+    Attributes:
+        address: relative to the page.
+        peaks: 0 to 255 each.
+    """
+
+    address: str
+    peaks: Sequence[int]
 
 
-def name(clip: Clip) -> str:
-    """Return a short, readable name, e.g. for the axis of a figure: "angry woman, ada"."""
-    style = " ".join(word(key, getattr(clip, key)) for key in ("emotion", "gender")).strip()
-    return ", ".join(part for part in (style, clip.speaker) if part) if style else clip.id
-
-
-def label(clip: Clip) -> str:
-    """Return a line to choose a clip by: its name, intensity and what is said."""
-    said = clip.text if len(clip.text) <= 48 else f"{clip.text[:46].rstrip()}…"
-    intensity = word("intensity", clip.intensity) if clip.intensity in ("low", "strong") else ""
-    parts = (name(clip), intensity, f"“{said}”" if said else "")
-    return " · ".join(part for part in parts if part)
-
-
-def count(hits: Sequence[Hit], where: dict[str, str]) -> str:
+def count(hits: Sequence[Hit], where: dict[str, str], *, varied: bool = False) -> str:
     """Return the line that announces a result."""
     only = f" among: {', '.join(word(*item) for item in where.items())}" if where else ""
     if not hits:
         return f"No clip{only}. Take a filter away."
-    return f"{len(hits)} clip{'s' if len(hits) > 1 else ''}{only}, best match first."
+    few = ", at most two of a speaker" if varied else ""
+    return f"{len(hits)} clip{'s' if len(hits) > 1 else ''}{only}{few}, best match first."
 
 
-def cards(hits: Sequence[Hit], address: Callable[[Clip], str]) -> Markup:
+def cards(
+    hits: Sequence[Hit],
+    sounds: Callable[[Clip], Sound],
+    asked: Style | None = None,
+    *,
+    less: bool = False,
+) -> Markup:
     """Return a ranked list, each clip with player, style, words, speaker and score.
 
     Args:
         hits: best first.
-        address: where the page finds the audio of a clip.
+        sounds: audio and outline of a clip.
+        asked: what the query names; marks where a clip has it and where not.
+        less: whether something unwanted was subtracted from the scores.
     """
     if not hits:
         return Markup("")
+    asked = asked or Style()
     best = max(hits[0].score, 1e-6)
     shown = Markup("").join(
         _HIT.format(
             rank=hit.rank,
             said=f"“{hit.clip.text}”" if hit.clip.text else hit.clip.id,
-            badges=_badges(hit.clip),
-            address=address(hit.clip),
-            label=label(hit.clip),
-            who=_who(hit.clip),
-            meter=_meter(hit.score / best),
-            score=_signed(hit.score, 2),
+            player=player(f"result {hit.rank}: {name(hit.clip)}", sounds(hit.clip), hit.clip),
+            badges=badges(hit.clip.style, asked),
+            who=who(hit.clip),
+            meter=meter(hit.score / best),
+            score=signed(hit.score, 2),
+            actions=_ACTIONS.format(id=hit.clip.id, label=f"result {hit.rank}"),
         )
         for hit in hits
     )
-    return _LEGEND + Markup('<ol class="hits">{}</ol>').format(shown)
+    rows = hit_rows(hits)
+    return Markup('<div class="results-top">{}{}</div><ol class="hits">{}</ol>').format(
+        _LEGEND.format(marks=_MARKS if asked.known else "", less=_LESS if less else ""),
+        _TAKE.format(data_uri(csv_of(rows), "text/csv"), data_uri(json_of(rows), "text/json")),
+        shown,
+    )
 
 
-def reading(read: Reading, most: int = 4) -> Markup:
-    """Return attribute bars with measured levels, and the ranked descriptions.
+def ladder(
+    hits: Sequence[Hit],
+    sounds: Callable[[Clip], Sound],
+    asked: Style | None = None,
+    before: Sequence[Hit] = (),
+) -> Markup:
+    """Return a compact list that may say of each clip where it stood before.
 
     Args:
-        read: what the engine says of a clip.
-        most: values shown of an attribute with many.
+        hits: the ranking now, best first.
+        sounds: audio and outline of a clip.
+        asked: what a description names; marks where a clip has it and where not.
+        before: the ranking to compare it with; may be longer than ``hits``.
     """
-    return _READING.format(
-        attributes=Markup("").join(
-            _ATTRIBUTE.format(
-                TITLES[attribute],
-                _measured(read.levels.get(attribute)),
-                _chances(attribute, chances, most),
+    ranks = {hit.clip.id: hit.rank for hit in before}
+    item = Markup(
+        '<li><span class="rank">{}</span>{}<div><ul class="badges" aria-label="Style">{}</ul>'
+        '<p class="who">{}</p></div><span class="moved">{}</span></li>'
+    )
+    return Markup('<ol class="ladder">{}</ol>').format(
+        Markup("").join(
+            item.format(
+                hit.rank,
+                player(f"{hit.rank}: {name(hit.clip)}", sounds(hit.clip), hit.clip),
+                badges(hit.clip.style, asked or Style()),
+                hit.clip.speaker and f"speaker {hit.clip.speaker}",
+                _moved(ranks.get(hit.clip.id), hit.rank) if before else "",
             )
-            for attribute, chances in read.attributes.items()
-        ),
-        descriptions=Markup("").join(
-            _DESCRIBED.format(text, _signed(score, 2)) for text, score in read.descriptions
-        ),
+            for hit in hits
+        )
     )
 
 
-def likely(probability: float) -> str:
-    """Return a probability in words."""
-    return next((words for least, words in _LIKELY if probability >= least), "unlikely")
-
-
-def _badges(clip: Clip) -> Markup:
-    item = Markup('<li class="{} {}">{}</li>')
-    return Markup("").join(
-        item.format(attribute, "plain" if value in _PLAIN else "", word(attribute, value))
-        for attribute in _ORDER
-        if (value := getattr(clip, attribute)) not in ("", "voiced")
+def player(said: str, sound: Sound, clip: Clip) -> Markup:
+    """Return a play button, the waveform to seek in, and a clock."""
+    return _PLAYER.format(
+        label=said,
+        wave=wave(sound.peaks),
+        address=sound.address,
+        clock=f"{clip.seconds:.1f} s" if clip.seconds else "",
     )
 
 
-def _who(clip: Clip) -> str:
-    seconds = f"{clip.seconds:.1f} s" if clip.seconds else ""
-    speaker = f"speaker {clip.speaker}" if clip.speaker else ""
-    return " · ".join(part for part in (speaker, clip.language, clip.corpus, seconds) if part)
+def wave(peaks: Sequence[int]) -> Markup:
+    """Return an outline twice: at rest, and lit as far as it was played."""
+    strokes = "".join(
+        f"M{2 * at + 1} {20 - half:.1f}v{2 * half:.1f}"
+        for at, half in enumerate(max(0.8, 18 * peak / 255) for peak in peaks)
+    )
+    drawn = Markup(
+        '<svg class="{}" viewBox="0 0 {} 40" preserveAspectRatio="none" aria-hidden="true">'
+        '<path d="{}"/></svg>'
+    )
+    return Markup("").join(drawn.format(kind, 2 * len(peaks), strokes) for kind in ("rest", "lit"))
 
 
-def _signed(number: float, digits: int) -> str:
-    return f"{number:.{digits}f}".replace("-", "−")
+def badges(style: Style, asked: Style) -> Markup:
+    """Return the style as badges; those of attributes that were asked for say whether it fits."""
+    shown = []
+    for attribute in ORDER:
+        value, wanted = getattr(style, attribute), getattr(asked, attribute)
+        said = word(attribute, value)
+        if wanted and value == wanted:
+            shown.append(_BADGE.format("met", _MET.format(said)))
+        elif wanted and value:
+            shown.append(_BADGE.format("missed", _MISSED.format(said, word(attribute, wanted))))
+        elif wanted:
+            shown.append(_BADGE.format("plain", _UNKNOWN.format(TITLES[attribute].lower())))
+        elif value not in ("", "voiced"):
+            shown.append(_BADGE.format("plain" if value in _PLAIN else "said", said))
+    return Markup("").join(shown)
 
 
-def _meter(share: float) -> Markup:
+def meter(share: float) -> Markup:
+    """Return a bar, ``share`` of it lit."""
     return _METER.format(100 * min(1.0, max(0.0, share)))
 
 
-def _measured(level: Level | None) -> Markup:
-    if level is None:
-        return Markup("")
-    number = _signed(level.number, 0 if level.unit == "Hz" else 1)
-    unit = level.unit.replace("/s", " a second")
-    return Markup('<span class="measured">{} {}, measured</span>').format(number, unit)
-
-
-def _chances(attribute: str, chances: dict[str, float], most: int) -> Markup:
-    ranked = sorted(chances.items(), key=lambda item: -item[1])[:most]
-    return Markup("").join(
-        _CHANCE.format(word(attribute, value), _meter(share), 100 * share, likely(share))
-        for value, share in ranked
-    )
+def _moved(before: int | None, now: int) -> str:
+    if before is None:
+        return "new"
+    if before == now:
+        return "as before"
+    return f"{'▲' if before > now else '▼'} from {before}"

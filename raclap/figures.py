@@ -6,14 +6,17 @@ of a server share no state. Colours are safe for colour-blind readers and surviv
 
 from __future__ import annotations
 
+import io
 import textwrap
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
+from matplotlib.image import imsave
 from matplotlib.ticker import PercentFormatter
 
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#5F6368"  # Okabe and Ito's
@@ -65,6 +68,43 @@ def relation_heatmap(
         meaning="share of the clip",
         title="How the teacher relates them\nEach clip's column adds up to 100%",
     )
+
+
+def overlap_heatmap(
+    matrix: np.ndarray, clip_labels: Sequence[str], text_labels: Sequence[str]
+) -> Figure:
+    """Draw how far the styles of clips and descriptions agree.
+
+    Args:
+        matrix: (N, M) from 0 to 1; NaN, left blank, where a style is unknown.
+        clip_labels: N short names.
+        text_labels: M descriptions; long ones are wrapped.
+    """
+    return _heatmap(
+        matrix,
+        clip_labels,
+        text_labels,
+        colours={"cmap": "Greens", "vmin": 0.0, "vmax": 1.0},
+        number="{:.0%}",
+        meaning="share of what both tell",
+        title="How far their styles truly agree",
+    )
+
+
+def png(drawn: Sequence[Figure]) -> bytes:
+    """Return figures below each other as one PNG."""
+    canvases = [FigureCanvasAgg(figure) for figure in drawn]
+    for canvas in canvases:
+        canvas.draw()
+    pixels = [np.asarray(canvas.buffer_rgba())[..., :3] for canvas in canvases]
+    widest = max(each.shape[1] for each in pixels)
+    padded = [
+        np.pad(each, ((0, 0), (0, widest - each.shape[1]), (0, 0)), constant_values=255)
+        for each in pixels
+    ]
+    file = io.BytesIO()
+    imsave(file, np.concatenate(padded), format="png")
+    return file.getvalue()
 
 
 def _heatmap(
@@ -432,6 +472,8 @@ def _grid(axes: Axes, axis: str = "y") -> None:
 def _number(axes: Axes, image: ScalarMappable, matrix: np.ndarray, form: str) -> None:
     """Write each value into its cell, dark on light colours and light on dark ones."""
     for (row, column), value in np.ndenumerate(matrix):
+        if np.isnan(value):
+            continue
         red, green, blue, _ = image.to_rgba(value)
         light = 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.5
         axes.text(

@@ -71,6 +71,7 @@ class Gallery:
         vectors: (N, D) float32, unit length.
         index: the same vectors in FAISS.
         rows: clip id -> row.
+        folder: where it was read from, if it was.
     """
 
     name: str
@@ -80,6 +81,7 @@ class Gallery:
     vectors: np.ndarray
     index: faiss.IndexFlatIP
     rows: dict[str, int]
+    folder: Path | None = None
 
     @classmethod
     def build(
@@ -195,6 +197,7 @@ class Gallery:
             vectors=vectors,
             index=index,
             rows={clip.id: row for row, clip in enumerate(clips)},
+            folder=folder,
         )
 
     def check(self, fingerprint: str) -> None:
@@ -230,9 +233,7 @@ class Gallery:
         Raises:
             InputError: ``top`` below 1, or an attribute or value that no clip of the gallery has.
         """
-        if top < 1:
-            raise InputError(f"The number of results is {top}; it must be 1 or more.")
-        allowed = self._matching(where or {})
+        allowed = self._matching(top, where)
         count = min(top, len(allowed))
         if count == 0:
             return np.empty((len(vectors), 0), np.float32), np.empty((len(vectors), 0), np.int64)
@@ -242,10 +243,32 @@ class Gallery:
         order = np.lexsort((rows, -scores))  # FAISS leaves the order of equal scores open
         return np.take_along_axis(scores, order, 1), np.take_along_axis(rows, order, 1)
 
-    def _matching(self, where: Mapping[str, str]) -> np.ndarray:
+    def rank(
+        self, scores: np.ndarray, top: int, where: Mapping[str, str] | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Order clips by scores that are more than a cosine, among those that satisfy the filter.
+
+        Args:
+            scores: (N,) of all clips.
+            top: K, 1 or more.
+            where: as for `search`.
+
+        Returns:
+            Scores (K,), best first, and rows (K,) int64; equal scores in row order.
+
+        Raises:
+            InputError: as `search`.
+        """
+        allowed = self._matching(top, where)
+        rows = allowed[np.argsort(-scores[allowed], kind="stable")][:top]
+        return scores[rows], rows
+
+    def _matching(self, top: int, where: Mapping[str, str] | None) -> np.ndarray:
         """Rows (N',) int64 of the clips that satisfy ``where``."""
+        if top < 1:
+            raise InputError(f"The number of results is {top}; it must be 1 or more.")
         allowed = np.ones(len(self.clips), dtype=bool)
-        for name, value in where.items():
+        for name, value in (where or {}).items():
             values = [getattr(clip, name) for clip in self.clips] if name in FACETS else []
             if not any(values):
                 names = ", ".join(self.facets()) or "nothing"

@@ -1,7 +1,8 @@
-"""The page, built around an engine: describe a style, match a voice, look at relations.
+"""The page, built around an engine: search, voice, blend, relations, map.
 
 In: an `Engine`. Out: a `gr.Blocks`, its looks, and the options to launch it with. Deliberately not
-here: what is on the tabs (`tabs`), what programs may call (`answers`), the command line (`app.py`).
+here: what is on the tabs (`finder` and its neighbours), what programs may call (`answers`), the
+command line (`app.py`).
 """
 
 from __future__ import annotations
@@ -18,8 +19,14 @@ from starlette.responses import FileResponse
 from starlette.routing import Route
 
 from raclap.answers import endpoints
+from raclap.blender import blender
+from raclap.explorer import explorer
+from raclap.finder import finder
+from raclap.listener import listener
+from raclap.pairs import pairs
 from raclap.search import Engine
-from raclap.tabs import relations_tab, style_tab, voice_tab
+from raclap.snippets import snippets
+from raclap.widgets import channel, markup
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 
@@ -69,13 +76,23 @@ def build(engine: Engine) -> gr.Blocks:
     """Return the page around ``engine``; launch it with `launch_options`."""
     title = "RA-CLAP: find a voice by how it speaks"
     with gr.Blocks(title=title, analytics_enabled=False, delete_cache=(3600, 3600)) as page:
-        gr.HTML(_header(engine))
-        with gr.Tab("Describe a style"):
-            style_tab(engine)
-        with gr.Tab("Match a voice"):
-            voice_tab(engine)
-        with gr.Tab("Relations"):
-            relations_tab(engine)
+        markup(_header(engine))
+        similar, change, relate = (
+            channel(engine, name) for name in ("similar", "change", "relate")
+        )
+        with gr.Tabs() as tabs:
+            with gr.Tab("Search", id="search"):
+                finder(engine, page)
+            with gr.Tab("Voice", id="voice"):
+                listener(engine, tabs, similar)
+            with gr.Tab("Blend", id="blend"):
+                blender(engine, tabs, change)
+            with gr.Tab("Relations", id="relations"):
+                pairs(engine, relate)
+            with gr.Tab("Map", id="map") as tab:
+                explorer(engine, tab)
+        with gr.Accordion("Use from code", open=False, elem_id="code"):
+            markup(snippets(), js_on_load="window.raclap.settle(element)")
         with gr.Accordion("Method, limits and ethics", open=False, elem_id="about"):
             gr.Markdown(_ABOUT)
         endpoints(engine)
@@ -98,6 +115,7 @@ def launch_options(engine: Engine) -> dict[str, Any]:
     return {
         "theme": _theme(),
         "css_paths": [ASSETS / "style.css"],
+        "head": f"<script>{(ASSETS / 'page.js').read_text(encoding='utf-8')}</script>",
         "favicon_path": ASSETS / "icon.svg",
         "footer_links": ["api"],
         "run_history": False,

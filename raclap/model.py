@@ -157,12 +157,13 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
         return torch.cat(pooled)[torch.tensor(order, device=self.device).argsort()]
 
     @cached_property
-    def _vocabulary(self) -> frozenset[str]:
+    def vocabulary(self) -> frozenset[str]:
+        """Whole words and pieces that the tokenizer knows."""
         return frozenset(self.tokenizer.get_vocab())
 
     def clean(self, text: str) -> str:
         """Bring a text into the form that is encoded; see :func:`raclap.query.normalize`."""
-        return query.normalize(text, self._vocabulary)
+        return query.normalize(text, self.vocabulary)
 
     def tokenize(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Clean texts and return token ids and their mask, (B, L) each."""

@@ -16,14 +16,28 @@ from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
 from raclap import lexicon
+from raclap.config import InputError
 from raclap.style import ATTRIBUTES, VALUES, Style
 
 _WORD = re.compile(r"(?<![^\W\d_])[a-z]{4,}(?![^\W\d_])")  # Latin words worth correcting
 _PRONOUNS = {"she": "female", "her": "female", "he": "male", "his": "male", "him": "male"}
 _LONGEST = 8  # words in a phrase of the lexicon
 _POLITE = ("love to", "keen to", "eager to", "curious to", "interested in")  # "I'd love to hear"
+MAX_CHARACTERS = 1_000
 _NOTHING = ("", "")
 _DEGREES = ("degree", "utter", "modifier")
+
+
+def check_text(text: str) -> str:
+    """Return a description without surrounding space, or say why it cannot be searched for."""
+    text = text.strip()
+    if not text:
+        raise InputError("The description is empty; say how the voice should sound.")
+    if len(text) > MAX_CHARACTERS:
+        raise InputError(
+            f"The description has {len(text):,} characters; shorten it to {MAX_CHARACTERS:,}."
+        )
+    return text
 
 
 def normalize(text: str, vocabulary: Collection[str] = ()) -> str:
@@ -144,6 +158,27 @@ def mentions(text: str) -> list[Mention]:
         if word in _PRONOUNS:
             note(("gender", _PRONOUNS[word]), place, place + 1)
     return found
+
+
+def positive(text: str) -> str:
+    """Bring comparatives of the lexicon's words to the form it knows: ``angrier`` to ``angry``.
+
+    Args:
+        text: a change that is asked for, as in "angrier and slower".
+
+    Returns:
+        The text with "more" dropped; words without a known positive stay.
+    """
+    words = re.sub(r"\bmore (?=[a-z])", "", text, flags=re.IGNORECASE)
+    return re.sub(r"\b([a-z]{2,})er\b", _positive, words, flags=re.IGNORECASE)
+
+
+def _positive(match: re.Match[str]) -> str:
+    stem = match[1].lower()
+    # angri-er, loud-er, strang-er, sadd-er
+    forms = [re.sub("i$", "y", stem), stem, f"{stem}e", re.sub(r"(.)\1$", r"\1", stem)]
+    # "man" is a word, too, but no "manner" of being one.
+    return next((form for form in forms if mentioned(form).known.keys() - {"gender"}), match[0])
 
 
 _Phrases = Mapping[tuple[str, ...], tuple[str, str]]

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from raclap import audio, prosody, style, wording
+from raclap import audio, prosody, query, style, wording
 from raclap.config import InputError
 from raclap.style import ATTRIBUTES, LEVELS, VALUES, Style
 
@@ -75,6 +75,11 @@ def encode_texts(model: RACLAP, texts: Sequence[str]) -> Iterator[np.ndarray]:
     for start in range(0, len(texts), _TEXTS_AT_ONCE):
         chunk = list(texts[start : start + _TEXTS_AT_ONCE])
         yield np.asarray(model.encode_text(chunk), dtype=np.float32)
+
+
+def text_vectors(model: RACLAP, texts: Sequence[str]) -> np.ndarray:
+    """Return the unit vectors (M, D) float32 of M >= 1 texts."""
+    return np.concatenate(list(encode_texts(model, texts)))
 
 
 class Reader:
@@ -143,13 +148,13 @@ class Reader:
             clip=name,
             seconds=len(waveform) / audio.RATE_HZ,
             attributes=attributes,
-            levels={
-                level: Level(value=named[level], number=float(getattr(measured, of)), unit=unit)
-                for level, (of, unit) in _MEASURED.items()
-                if named[level]
-            },
+            levels=measured_levels(measured, named),
             descriptions=self._descriptions(vector, attributes, named)[:top],
         )
+
+    def mentioned(self, text: str) -> Style:
+        """Return the values that a description names, its spelling mistakes put right."""
+        return query.mentioned(query.normalize(text, self.model.vocabulary))
 
     def probabilities(self, vector: np.ndarray) -> dict[str, dict[str, float]]:
         """Return attribute -> value -> probability for one clip's (D,) vector."""
@@ -175,7 +180,7 @@ class Reader:
         return [(texts[at], float(scores[at])) for at in order]
 
     def _mean(self, texts: Sequence[str]) -> np.ndarray:
-        mean = np.concatenate(list(encode_texts(self.model, texts))).mean(axis=0)
+        mean = text_vectors(self.model, texts).mean(axis=0)
         return mean / np.linalg.norm(mean)
 
     def _read_cache(self, key: str) -> dict[str, np.ndarray] | None:
@@ -196,6 +201,15 @@ class Reader:
         with part.open("wb") as file:
             np.savez(file, key=np.array(key), **classes)
         part.replace(self._cache)
+
+
+def measured_levels(measured: prosody.Prosody, named: dict[str, str]) -> dict[str, Level]:
+    """Return the levels that could be told, with the numbers behind them."""
+    return {
+        level: Level(value=named[level], number=float(getattr(measured, of)), unit=unit)
+        for level, (of, unit) in _MEASURED.items()
+        if named[level]
+    }
 
 
 def likeliest(shares: dict[str, float], count: int = 1) -> list[str]:

@@ -8,20 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from safetensors import SafetensorError
 
-from raclap import audio
-from raclap.config import InputError, RelationConfig
+from raclap import audio, query, ranking
+from raclap.comparison import Comparison, compare
+from raclap.config import InputError
 from raclap.corpus import Clip
 from raclap.evidence import Account, Relevance, accounts, word_by_time
 from raclap.index import Gallery
-from raclap.reading import Level, Reader, Reading, encode_clips, encode_texts
-from raclap.relation import relation
+from raclap.query import check_text
+from raclap.reading import Level, Reader, Reading, text_vectors
+from raclap.sketch import Sketch, sketch
+from raclap.style import Style
+from raclap.timeline import Moment, follow
 
 if TYPE_CHECKING:
     from raclap.model import RACLAP
@@ -34,6 +38,7 @@ __all__ = [
     "Explanation",
     "Hit",
     "Level",
+    "Moment",
     "Reading",
     "check_text",
     "open_reader",
@@ -42,7 +47,9 @@ __all__ = [
 ROOT = Path(__file__).resolve().parent.parent
 CHECKPOINT = ROOT / "checkpoints" / "raclap-base"
 BUNDLED = ROOT / "assets" / "gallery"
-MAX_CHARACTERS = 1_000
+# Texts that say nothing of style, from which a change of nothing in particular is reckoned.
+_NEUTRAL = ("a person speaking", "a voice", "someone talking")
+_POOL = 200  # clips among which a varied answer is chosen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +59,7 @@ class Hit:
     Attributes:
         rank: from 1.
         clip: the gallery's record.
-        score: cosine, -1 to 1.
+        score: cosine, -1 to 1, less what is not wanted.
         path: absolute path of the audio.
     """
 
@@ -60,23 +67,6 @@ class Hit:
     clip: Clip
     score: float
     path: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Comparison:
-    """Some clips against some descriptions.
-
-    Attributes:
-        clips: N names.
-        texts: M descriptions.
-        similarity: (N, M) float32 cosines.
-        relation: (N, M) float32, the teacher's soft targets; each row sums to 1.
-    """
-
-    clips: list[str]
-    texts: list[str]
-    similarity: np.ndarray
-    relation: np.ndarray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -126,7 +116,13 @@ class Engine:
         return cls(open_reader(checkpoint), shelf)
 
     def search_text(
-        self, text: str, top: int = 10, where: Mapping[str, str] | None = None
+        self,
+        text: str,
+        top: int = 10,
+        where: Mapping[str, str] | None = None,
+        *,
+        without: str = "",
+        varied: bool = False,
     ) -> list[Hit]:
         """Find the clips that sound as described.
 
@@ -134,26 +130,78 @@ class Engine:
             text: 1 to 1,000 characters, any language or script (the model knows English).
             top: how many at most.
             where: attribute -> value that every clip must have.
+            without: a description of what is not wanted; see `ranking.less`.
+            varied: few clips of one speaker, none twice; see `ranking.varied`.
 
         Raises:
             InputError: empty or too long, or a filter that the gallery does not know.
         """
-        return self._hits(_texts(self.model, [check_text(text)]), top, where)
+        texts = [check_text(text), *([check_text(without)] if without.strip() else [])]
+        return self._hits(text_vectors(self.model, texts), top, where, varied)
 
     def search_clip(
-        self, clip: str | Path | np.ndarray, top: int = 10, where: Mapping[str, str] | None = None
+        self,
+        clip: str | Path | np.ndarray,
+        top: int = 10,
+        where: Mapping[str, str] | None = None,
+        *,
+        varied: bool = False,
     ) -> list[Hit]:
         """Find the clips that sound like this one.
 
         Args:
-            clip: audio file, or (S,) samples at 16 kHz.
+            clip: id of a gallery clip, audio file, or (S,) samples at 16 kHz.
             top: how many at most.
             where: attribute -> value that every clip must have.
+            varied: few clips of one speaker, none twice.
 
         Raises:
             InputError: no usable audio, or a filter that the gallery does not know.
         """
-        return self._hits(self._reader.hear(_waveform(clip))[None], top, where)
+        return self._hits(self._vector(clip)[None], top, where, varied)
+
+    def blend(
+        self,
+        clip: str | Path | np.ndarray,
+        changes: Mapping[str, float],
+        top: int = 10,
+        where: Mapping[str, str] | None = None,
+        *,
+        varied: bool = False,
+    ) -> list[Hit]:
+        """Find the clips that sound like this one, but changed.
+
+        A change leads from what the model hears in the clip to what the text says, in the
+        attributes that the text names; see `ranking.blend`.
+
+        Args:
+            clip: id of a gallery clip, audio file, or (S,) samples at 16 kHz.
+            changes: description, as in "angrier" or "a woman" -> weight; 0 changes nothing.
+            top: how many at most.
+            where: attribute -> value that every clip must have.
+            varied: few clips of one speaker, none twice.
+
+        Raises:
+            InputError: no usable audio, an empty or too long text, an impossible weight or filter.
+        """
+        if not all(np.isfinite(weight) and 0 <= weight <= 10 for weight in changes.values()):
+            raise InputError("The weight of a change must be a number from 0 to 10.")
+        vector = self._vector(clip)
+        if changes:
+            said = [query.positive(check_text(text)) for text in changes]
+            goals = text_vectors(self.model, said)
+            starts = np.stack([self._start(vector, self.mentioned(text)) for text in said])
+            vector = ranking.blend(vector, goals - starts, list(changes.values()))
+        return self._hits(vector[None], top, where, varied)
+
+    @cached_property
+    def sketch(self) -> Sketch:
+        """What a page draws of the gallery: waveforms and places on a map."""
+        return sketch(self.gallery)
+
+    def mentioned(self, text: str) -> Style:
+        """Return the values that a description names, its spelling mistakes put right."""
+        return self._reader.mentioned(text)
 
     def describe(self, clip: str | Path | np.ndarray, top: int = 5) -> Reading:
         """Tell how a clip is spoken.
@@ -178,28 +226,7 @@ class Engine:
         Raises:
             InputError: nothing to compare, an empty text, or no usable audio.
         """
-        if not clips or not texts:
-            raise InputError("Choose at least one clip and one description to compare.")
-        texts, rows = [check_text(text) for text in texts], self.gallery.rows
-        files = [
-            self.gallery.clips[rows[clip]].path if clip in rows else str(clip) for clip in clips
-        ]
-        waveforms = [audio.load(file) for file in files]
-        speech = [
-            self.gallery.vectors[rows[clip]] if clip in rows else self._reader.hear(waveform)
-            for clip, waveform in zip(clips, waveforms, strict=True)
-        ]
-        similarity = np.stack(speech) @ _texts(self.model, texts).T
-        teacher = self.model.teacher
-        soft = (
-            encode_clips(teacher, waveforms) @ _texts(teacher, texts).T if teacher else similarity
-        )
-        return Comparison(
-            clips=[clip if clip in rows else Path(clip).name for clip in clips],
-            texts=texts,
-            similarity=similarity,
-            relation=relation(torch.from_numpy(soft), RelationConfig().temperature).numpy(),
-        )
+        return compare(self._reader, self.gallery, clips, texts)
 
     def explain(self, clip: str | Path | np.ndarray, text: str) -> Explanation:
         """Tell why a clip has its score for a description; see `raclap.evidence`.
@@ -211,9 +238,8 @@ class Engine:
         Raises:
             InputError: an empty or too long text, or no usable audio.
         """
-        text, row = check_text(text), None
-        if not isinstance(clip, np.ndarray):
-            row = self.gallery.rows.get(str(clip))
+        text = check_text(text)
+        row = None if isinstance(clip, np.ndarray) else self.gallery.rows.get(str(clip))
         waveform = _waveform(clip if row is None else self.gallery.clips[row].path)
         vector = self._reader.hear(waveform) if row is None else self.gallery.vectors[row]
         return Explanation(
@@ -222,26 +248,53 @@ class Engine:
             waveform=waveform,
         )
 
-    def _hits(self, vector: np.ndarray, top: int, where: Mapping[str, str] | None) -> list[Hit]:
-        scores, rows = self.gallery.search(vector, top, where)
+    def follow(self, clip: str | Path | np.ndarray) -> list[Moment]:
+        """Tell how the style of a longer clip changes; empty where it is too short to change.
+
+        Args:
+            clip: audio file, or (S,) samples at 16 kHz.
+
+        Raises:
+            InputError: no usable audio.
+        """
+        return follow(self._reader, _waveform(clip))
+
+    def _vector(self, clip: str | Path | np.ndarray) -> np.ndarray:
+        """The unit vector (D,) of a clip."""
+        if isinstance(clip, str) and clip in self.gallery.rows:
+            return self.gallery.vectors[self.gallery.rows[clip]]
+        return self._reader.hear(_waveform(clip))
+
+    def _start(self, vector: np.ndarray, goal: Style) -> np.ndarray:
+        """(D,) what is heard of the attributes of ``goal``, as a text would say it."""
+        if not goal.known:
+            return text_vectors(self.model, _NEUTRAL).mean(axis=0)
+        heard, classes = self._reader.probabilities(vector), self._reader.classes
+        each = [np.array(list(heard[name].values())) @ classes[name] for name in goal.known]
+        return np.mean(each, axis=0, dtype=np.float32)
+
+    def _hits(
+        self, vectors: np.ndarray, top: int, where: Mapping[str, str] | None, varied: bool
+    ) -> list[Hit]:
+        """Rank by the first vector (1 or 2, D), less the second."""
+        gallery, count = self.gallery, max(top, _POOL) if varied and top > 0 else top
+        if len(vectors) == 1:
+            scores, rows = (found[0] for found in gallery.search(vectors, count, where))
+        else:
+            wanted, unwanted = vectors
+            scores, rows = gallery.rank(
+                ranking.less(gallery.vectors @ wanted, gallery.vectors @ unwanted), count, where
+            )
+        if varied:
+            speakers = [clip.speaker for clip in gallery.clips]
+            kept = ranking.varied(rows.tolist(), gallery.vectors, speakers, top)
+            scores, rows = scores[kept], rows[kept]
         return [
-            Hit(rank=rank, clip=clip, score=float(np.clip(score, -1, 1)), path=clip.path)
+            Hit(rank=rank, clip=clip, score=float(np.clip(score, -2, 1)), path=clip.path)
             for rank, (score, clip) in enumerate(
-                zip(scores[0], (self.gallery.clips[row] for row in rows[0]), strict=True), start=1
+                zip(scores, (gallery.clips[row] for row in rows), strict=True), start=1
             )
         ]
-
-
-def check_text(text: str) -> str:
-    """Return a description without surrounding space, or say why it cannot be searched for."""
-    text = text.strip()
-    if not text:
-        raise InputError("The description is empty; say how the voice should sound.")
-    if len(text) > MAX_CHARACTERS:
-        raise InputError(
-            f"The description has {len(text):,} characters; shorten it to {MAX_CHARACTERS:,}."
-        )
-    return text
 
 
 def open_reader(checkpoint: str | Path = CHECKPOINT) -> Reader:
@@ -270,10 +323,6 @@ def open_reader(checkpoint: str | Path = CHECKPOINT) -> Reader:
     # Vectors of all attribute values are kept beside the weights, so that the next start is quick.
     cache = Path(checkpoint) / "values.npz" if Path(checkpoint).is_dir() else None
     return Reader(model, cache)
-
-
-def _texts(model: RACLAP, texts: Sequence[str]) -> np.ndarray:
-    return np.concatenate(list(encode_texts(model, texts)))
 
 
 def _waveform(clip: str | Path | np.ndarray) -> np.ndarray:

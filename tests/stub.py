@@ -18,6 +18,7 @@ class StubModel:
 
     dim = DIM
     scale = 10.0
+    vocabulary = frozenset()
 
     def __init__(self, fingerprint: str = "stub", seed: int = 0, teacher: StubModel | None = None):
         rng = np.random.default_rng(seed)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 import re
 from dataclasses import replace
+from urllib.parse import unquote
 
 import pytest
 from conftest import HOSTILE_NAME, HOSTILE_TEXT
 
-from raclap import cards
+from raclap import cards, words
+from raclap.cards import Sound
 from raclap.corpus import Clip
-from raclap.search import Hit, Level, Reading
+from raclap.search import Hit
+from raclap.style import Style
 
 CLIP = Clip(
     id="a1",
@@ -30,22 +36,60 @@ def hit(rank: int, score: float, clip: Clip = CLIP) -> Hit:
     return Hit(rank=rank, clip=clip, score=score, path=clip.path)
 
 
-def shown(*hits: Hit) -> str:
-    return str(cards.cards(hits, lambda clip: f"clips/{clip.id}"))
+def sounds(clip: Clip) -> Sound:
+    return Sound(address=f"clips/{clip.id}", peaks=[0, 255])
+
+
+def shown(*hits: Hit, **how: object) -> str:
+    return str(cards.cards(hits, sounds, **how))
 
 
 def test_card_shows_rank_words_player_speaker_and_score() -> None:
     html = shown(hit(1, 0.625), hit(2, -0.1))
     assert html.count('<li class="hit">') == 2
-    assert html.count('<audio controls preload="none" src="clips/a1"') == 2
-    for words in ("“Kids are talking by the door.”", "speaker ada", "2.2 s", ">0.62<", ">−0.10<"):
-        assert words in html
-    assert re.findall(r'<li class="\w+ ?\w*">([^<]+)</li>', html)[:4] == [
+    assert html.count('<audio preload="none" src="clips/a1"') == 2
+    for part in ("“Kids are talking by the door.”", "speaker ada", "2.2 s", ">0.62<", ">−0.10<"):
+        assert part in html
+    assert re.findall(r'<li class="(?:said|plain)">([^<]+)</li>', html)[:4] == [
         "angry",
         "intense",
         "woman",
         "mid pitch",
     ]
+    assert 'aria-label="Play result 1: angry woman, ada"' in html
+    assert html.count('data-clip="a1"') == 2 * 3
+
+
+def test_marks_say_what_was_asked_for_and_what_is_there_instead() -> None:
+    asked = Style(emotion="angry", gender="male", speed="high", phonation="voiced")
+    text = re.sub(r"<[^>]+>", "", shown(hit(1, 0.5), asked=asked))
+    for mark in ("✓ angry, as asked", "✗ woman, not man", "? speed unknown", "✓ voiced, as asked"):
+        assert mark in text
+    assert "✓ marks" in text
+    assert "✓" not in shown(hit(1, 0.5))
+
+
+def test_an_outline_is_as_high_as_its_peaks() -> None:
+    html = cards.wave([0, 255])
+    assert html.count("M1 19.2v1.6M3 2.0v36.0") == 2  # at rest, and lit
+
+
+def test_results_can_be_kept_as_they_are() -> None:
+    html = shown(hit(1, 0.5))
+    kept = dict(re.findall(r'download="results\.(\w+)" href="data:[^,]+,([^"]+)"', html))
+    (row,) = csv.DictReader(io.StringIO(unquote(kept["csv"])))
+    assert (row["id"], row["emotion"], row["score"]) == ("a1", "angry", "0.5")
+    assert json.loads(unquote(kept["json"]))[0]["text"] == CLIP.text
+
+
+def test_a_ladder_says_where_a_clip_stood_before() -> None:
+    other, new = replace(CLIP, id="b"), replace(CLIP, id="c")
+    before = [hit(1, 0.9), hit(2, 0.8, other)]
+    html = cards.ladder([hit(1, 0.9, other), hit(2, 0.8), hit(3, 0.7, new)], sounds, before=before)
+    assert re.findall(r'class="moved">([^<]*)<', html) == ["▲ from 2", "▼ from 1", "new"]
+    still = cards.ladder(before, sounds, before=before)
+    assert re.findall(r'class="moved">([^<]*)<', still) == ["as before"] * 2
+    assert set(re.findall(r'class="moved">([^<]*)<', cards.ladder(before, sounds))) == {""}
 
 
 def test_bars_are_relative_to_the_best_and_stay_within_bounds() -> None:
@@ -56,48 +100,18 @@ def test_bars_are_relative_to_the_best_and_stay_within_bounds() -> None:
 
 def test_meaning_of_the_score_is_told_once() -> None:
     assert shown(hit(1, 0.5), hit(2, 0.4)).count("cosine between") == 1
+    assert "do not want" in shown(hit(1, 0.5), less=True)
+    assert "do not want" not in shown(hit(1, 0.5))
     assert shown() == ""
 
 
 def test_hostile_names_and_texts_are_escaped_everywhere() -> None:
     clip = replace(CLIP, id=HOSTILE_NAME, speaker=HOSTILE_NAME, text=HOSTILE_TEXT)
     html = shown(hit(1, 0.5, clip), hit(2, 0.4, replace(clip, text="")))
-    read = Reading(
-        clip=HOSTILE_NAME,
-        seconds=1.0,
-        attributes={"emotion": {HOSTILE_NAME: 1.0}},
-        levels={"emotion": Level(value="low", number=1.0, unit=HOSTILE_NAME)},
-        descriptions=[(HOSTILE_TEXT, 0.5)],
-    )
-    for page in (html, str(cards.reading(read))):
+    for page in (html, str(cards.ladder([hit(1, 0.5, clip)], sounds))):
         assert "<img" not in page
         assert "<script" not in page
         assert 'onerror="' not in page
-
-
-def test_reading_says_probabilities_and_levels_in_words_and_numbers() -> None:
-    read = Reading(
-        clip="x.wav",
-        seconds=1.0,
-        attributes={
-            "emotion": {"sad": 0.01, "angry": 0.9, "happy": 0.04, "calm": 0.03, "bored": 0.02},
-            "pitch": {"low": 0.1, "medium": 0.2, "high": 0.7},
-            "energy": {"low": 1.0, "medium": 0.0, "high": 0.0},
-        },
-        levels={
-            "pitch": Level(value="high", number=231.4, unit="Hz"),
-            "energy": Level(value="low", number=-4.04, unit="dB"),
-        },
-        descriptions=[("a furious voice", 0.51), ("a sad voice", -0.02)],
-    )
-    html = str(cards.reading(read))
-    assert "231 Hz" in html
-    assert "−4.0 dB" in html
-    assert html.index(">angry<") < html.index(">happy<")
-    assert ">sad<" not in html  # only the four likeliest of many values
-    assert "90 %" in html
-    assert "very likely" in html
-    assert html.index("a furious voice") < html.index("a sad voice")
 
 
 @pytest.mark.parametrize(
@@ -109,8 +123,8 @@ def test_reading_says_probabilities_and_levels_in_words_and_numbers() -> None:
     ],
 )
 def test_names_are_readable(clip: Clip, name: str, label: str | None) -> None:
-    assert cards.name(clip) == name
-    assert cards.label(clip) == label if label else len(cards.label(clip)) < 75
+    assert words.name(clip) == name
+    assert words.label(clip) == label if label else len(words.label(clip)) < 75
 
 
 @pytest.mark.parametrize(
@@ -123,3 +137,5 @@ def test_names_are_readable(clip: Clip, name: str, label: str | None) -> None:
 )
 def test_count_is_announced(hits: int, where: dict[str, str], line: str) -> None:
     assert cards.count([hit(1, 0.5)] * hits, where) == line
+    if hits:
+        assert "two of a speaker" in cards.count([hit(1, 0.5)] * hits, where, varied=True)

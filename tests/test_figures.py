@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import subprocess
 import sys
 
@@ -184,3 +185,22 @@ def test_paired_bars_stand_under_their_ceiling():
 def test_pyplot_and_its_state_are_never_loaded():
     code = "import sys, raclap.figures; sys.exit('matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_an_unknown_overlap_is_left_blank():
+    matrix = np.array([[1.0, np.nan], [0.25, 0.0]])
+    figure = draw(figures.overlap_heatmap(matrix, ["a", "b"], ["x", "y"]))
+    assert cells(figure) == {(0, 0): "100%", (1, 0): "25%", (1, 1): "0%"}
+
+
+def test_figures_of_any_width_make_one_picture():
+    drawn = [
+        figures.similarity_heatmap(make_matrix(clips, 2), ["a"] * clips, ["x", "y"])
+        for clips in (2, 9)
+    ]
+    sizes = [tuple(np.round(each.get_size_inches() * each.dpi).astype(int)) for each in drawn]
+    content = figures.png(drawn)
+    width, height = struct.unpack(">II", content[16:24])
+    assert content.startswith(b"\x89PNG")
+    assert width == pytest.approx(max(size[0] for size in sizes), abs=1)
+    assert height == pytest.approx(sum(size[1] for size in sizes), abs=2)

@@ -24,16 +24,17 @@ def client(address: str) -> Client:
     return Client(address, verbose=False)
 
 
-def test_exactly_three_endpoints_with_documented_arguments(client: Client) -> None:
+def test_exactly_four_endpoints_with_documented_arguments(client: Client) -> None:
     named = client.view_api(return_format="dict")["named_endpoints"]
     arguments = {
         name: [argument["parameter_name"] for argument in endpoint["parameters"]]
         for name, endpoint in named.items()
     }
     assert arguments == {
-        "/search_by_text": ["query", "top", "where"],
+        "/search_by_text": ["query", "top", "where", "without", "varied"],
         "/search_by_audio": ["clip", "top"],
         "/describe": ["clip"],
+        "/blend": ["clip", "change", "weight", "top"],
     }
 
 
@@ -59,6 +60,22 @@ def test_ten_results_by_default_and_filters_hold(client: Client) -> None:
     hits = client.predict("angry", 20, {"gender": "male"}, api_name="/search_by_text")["hits"]
     assert len(hits) == 6
     assert {hit["gender"] for hit in hits} == {"male"}
+
+
+def test_what_is_not_wanted_and_variety_reach_the_engine(client: Client, engine: Engine) -> None:
+    answer = client.predict("angry", 8, None, "a man", True, api_name="/search_by_text")
+    expected = engine.search_text("angry", 8, without="a man", varied=True)
+    assert [hit["id"] for hit in answer["hits"]] == [hit.clip.id for hit in expected]
+    assert expected != engine.search_text("angry", 8)
+
+
+def test_a_blend_equals_the_engine(client: Client, engine: Engine, voice: Path) -> None:
+    answer = client.predict(handle_file(voice), "angrier", 3.0, 4, api_name="/blend")
+    expected = engine.blend(str(voice), {"angrier": 3.0}, 4)
+    assert answer["query"] == "voice.wav, angrier"
+    assert [hit["id"] for hit in answer["hits"]] == [hit.clip.id for hit in expected]
+    with pytest.raises(AppError, match="weight"):
+        client.predict(handle_file(voice), "angrier", 99, api_name="/blend")
 
 
 def test_audio_search_finds_the_clip_itself(client: Client, engine: Engine) -> None:
@@ -187,7 +204,7 @@ def test_our_own_fault_is_logged_and_answered_by_a_generic_sentence(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    def fail(*inputs: object) -> None:
+    def fail(*inputs: object, **options: object) -> None:
         raise ZeroDivisionError("secret detail")
 
     monkeypatch.setattr(engine, "search_text", fail)

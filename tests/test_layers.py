@@ -20,12 +20,13 @@ LEARNING = (
     *("train", "study"),
 )
 USING = (
-    *("index", "reading", "evidence", "intake", "search", "cards", "answers", "tabs"),
-    "interface",
+    *("index", "sketch", "reading", "timeline", "evidence", "intake", "comparison", "ranking"),
+    *("search", "words", "sheets", "cards", "portrait", "matrix", "atlas", "snippets"),
+    *("answers", "widgets", "finder", "listener", "blender", "pairs", "explorer", "interface"),
 )
 DOORS = ("command", "__main__")  # the command line joins learning and using
 ORDER = (*SHARED, *LEARNING, *USING, *DOORS)
-PAGE = {"answers", "tabs", "interface"}  # what knows gradio
+PAGE = {*USING[USING.index("answers") :]}  # what knows gradio
 
 
 @cache
@@ -76,7 +77,9 @@ def test_only_the_page_knows_gradio(room):
     assert ("gradio" in packages_of(PACKAGE / f"{room}.py")) == (room in PAGE)
 
 
-@pytest.mark.parametrize("room", ["config", "prosody", "style", "wording", "corpus", "index"])
+@pytest.mark.parametrize(
+    "room", ["config", "prosody", "style", "wording", "corpus", "index", "sketch"]
+)
 def test_rooms_without_torch(room):
     assert not packages_of(PACKAGE / f"{room}.py") & {"torch", "torchaudio", "transformers"}
 
@@ -96,5 +99,6 @@ def test_the_tests_mirror_the_rooms():
     tests = {path.stem.removeprefix("test_") for path in (ROOT / "tests").glob("test_*.py")}
     # Rooms that only serve one other are tested through it.
     within = {"lexicon", "layouts", "tables", "tiny", "essr", "reading", "intake", "answers"}
-    within |= {"tabs", "__main__"}
+    within |= {"timeline", "comparison", "widgets", "finder", "listener", "blender", "pairs"}
+    within |= {"explorer", "words", "snippets", "__main__"}
     assert set(ORDER) - within <= tests

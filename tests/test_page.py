@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import os
 import shutil
+import statistics
+import subprocess
+import sys
+import textwrap
 from collections.abc import Iterator
+from importlib import resources
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from conftest import HOSTILE_NAME, HOSTILE_TEXT
+from stub import write_voice
 
 from raclap.search import Engine
-from raclap.tabs import EXAMPLES
+from raclap.widgets import EXAMPLES
 
 playwright = pytest.importorskip("playwright.sync_api")
 expect = playwright.expect
@@ -27,9 +35,20 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[playwright.Browser]:
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[playwright.Browser]:
+    """A browser whose microphone hears a file."""
+    heard = write_voice(tmp_path_factory.mktemp("microphone") / "heard.wav", 180, 3.0)
     with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = driver.chromium.launch(
+            executable_path=CHROMIUM,
+            args=[
+                "--no-sandbox",
+                "--use-fake-ui-for-media-stream",
+                "--use-fake-device-for-media-stream",
+                f"--use-file-for-fake-audio-capture={heard}",
+                "--autoplay-policy=no-user-gesture-required",
+            ],
+        )
         yield browser
         browser.close()
 
@@ -44,9 +63,14 @@ def complaints() -> list[str]:
 def page(
     browser: playwright.Browser, address: str, complaints: list[str], request: pytest.FixtureRequest
 ) -> Iterator[playwright.Page]:
-    """The opened page; give its width by indirect parameter."""
-    width = getattr(request, "param", 1280)
-    page = browser.new_page(viewport={"width": width, "height": 900})
+    """The opened page; give its width and colours by indirect parameter."""
+    width, scheme = getattr(request, "param", (1280, "light"))
+    context = browser.new_context(
+        viewport={"width": width, "height": 900},
+        color_scheme=scheme,
+        permissions=["microphone", "clipboard-read", "clipboard-write"],
+    )
+    page = context.new_page()
     page.set_default_timeout(PATIENCE_MS)
 
     def asked(request: playwright.Request) -> None:
@@ -64,20 +88,39 @@ def page(
     page.goto(address)
     page.get_by_role("heading", level=1).wait_for()
     yield page
-    page.close()
+    context.close()
+
+
+def _announced(page: playwright.Page) -> playwright.Locator:
+    """The status line of the open tab."""
+    return page.get_by_role("status").filter(visible=True).first
 
 
 def _search(page: playwright.Page, text: str) -> None:
     box = page.get_by_label("How should it sound?")
     box.fill(text)
     box.press("Enter")
-    expect(page.get_by_role("status").first).to_contain_text("best match first")
+    expect(_announced(page)).to_contain_text("best match first")
 
 
-def _draw(page: playwright.Page) -> None:
-    page.get_by_role("tab", name="Relations").click()
-    page.get_by_role("button", name="Draw").click()
-    expect(page.locator("img[alt^='Soft relations of 6 clips and 6 descriptions']")).to_be_visible()
+def _open(page: playwright.Page, tab: str) -> None:
+    page.get_by_role("tab", name=tab, exact=True).click()
+
+
+def _compare(page: playwright.Page) -> None:
+    _open(page, "Relations")
+    page.get_by_role("button", name="Compare").click()
+    expect(page.locator(".matrix")).to_have_count(3)
+
+
+def _ids(page: playwright.Page, place: str) -> list[str]:
+    """Which clips are shown, in order."""
+    return page.locator(f"{place} .hit [data-tell=similar]").evaluate_all(
+        "all => all.map(each => each.dataset.clip)"
+    )
+
+
+# ---------------------------------------------------------------------- search
 
 
 def test_typing_and_enter_shows_cards_that_play(
@@ -86,17 +129,27 @@ def test_typing_and_enter_shows_cards_that_play(
     expect(page.get_by_text("These voices are synthetic.")).to_be_visible()
     _search(page, "an angry man")
     found = engine.search_text("an angry man", 10)
-    expect(page.locator(".hit")).to_have_count(10)
     expect(page.locator(".hit .rank")).to_have_text([str(hit.rank) for hit in found])
     expect(page.locator(".hit .number")).to_have_text(
         [f"{hit.score:.2f}".replace("-", "−") for hit in found]
     )
-    seconds = page.locator(".hit audio").first.evaluate(
-        "audio => new Promise(done => { audio.onloadedmetadata = () => done(audio.duration);"
-        " audio.onerror = () => done(-1); audio.load(); audio.play() })"
-    )
-    assert seconds == pytest.approx(0.6, abs=0.05)
+    first, second = page.locator(".player").nth(0), page.locator(".player").nth(1)
+    first.get_by_role("button").click()
+    expect(first.locator(".clock")).to_contain_text("/ 0:00")  # 0.6 s
+    assert first.locator("audio").evaluate("audio => audio.duration") == pytest.approx(0.6, abs=0.1)
+    second.get_by_role("button").click()
+    assert first.locator("audio").evaluate("audio => audio.paused")
+    expect(first).not_to_have_class("player playing")
     assert complaints == []
+
+
+def test_a_waveform_is_sought_by_keyboard(page: playwright.Page) -> None:
+    _search(page, "an angry man")
+    seek = page.get_by_role("slider", name="Position in result 1:")
+    seek.focus()
+    seek.press("End")
+    moved = "at => document.querySelector('.player audio').currentTime > 0.5"
+    page.wait_for_function(moved)
 
 
 def test_an_example_fills_the_box_and_runs(page: playwright.Page, complaints: list[str]) -> None:
@@ -106,48 +159,55 @@ def test_an_example_fills_the_box_and_runs(page: playwright.Page, complaints: li
     assert complaints == []
 
 
+def test_marks_tell_what_fits_and_what_does_not(page: playwright.Page, engine: Engine) -> None:
+    _search(page, "an angry man")
+    for hit, card in zip(
+        engine.search_text("an angry man", 10), page.locator(".hit").all(), strict=True
+    ):
+        fits = [hit.clip.emotion == "angry", hit.clip.gender == "male"]
+        expect(card.locator(".met")).to_have_count(sum(fits))
+        expect(card.locator(".missed")).to_have_count(2 - sum(fits))
+
+
 def test_a_filter_narrows_the_results_at_once(page: playwright.Page) -> None:
     _search(page, "angry")
-    page.get_by_role("button", name="Filters and number of results").click()
     page.get_by_label("Gender").click()
-    page.get_by_role("option", name="woman", exact=True).click()
-    expect(page.get_by_role("status").first).to_have_text("6 clips among: woman, best match first.")
+    page.get_by_role("option", name="woman (6)", exact=True).click()
+    expect(_announced(page)).to_have_text("6 clips among: woman, best match first.")
     expect(page.locator(".hit")).to_have_count(6)
+    expect(page.get_by_label("Language")).to_have_count(0)  # one language filters nothing
+    page.get_by_role("button", name="Clear filters").click()
+    expect(page.locator(".hit")).to_have_count(10)
 
 
-def test_an_uploaded_voice_is_read(
-    page: playwright.Page, complaints: list[str], voice: Path
+def test_a_link_reproduces_the_page(
+    page: playwright.Page, address: str, complaints: list[str], engine: Engine
 ) -> None:
-    page.get_by_role("tab", name="Match a voice").click()
-    page.locator("#voice input[type=file]").set_input_files(voice)
-    expect(page.get_by_role("heading", name="How it is spoken")).to_be_visible()
-    expect(page.locator(".attribute h3", has_text="Pitch")).to_contain_text("20")
-    expect(page.locator(".attribute")).to_have_count(7)
-    expect(page.locator(".described li")).to_have_count(5)
-    expect(page.locator(".hit")).to_have_count(6)
+    page.get_by_label("But not").fill("someone loud")
+    page.get_by_label("Varied voices").first.check()
+    _search(page, "an angry & sad man")
+    expect(_announced(page)).to_contain_text("at most two of a speaker")
+    found = engine.search_text("an angry & sad man", 10, without="someone loud", varied=True)
+    assert _ids(page, "#results") == [hit.clip.id for hit in found]
+    expect(page).to_have_url(f"{address}?q=an+angry+%26+sad+man&not=someone+loud&varied=true")
+    page.goto(f"{page.url}&gender=male&emotion=nonsense&top=3")
+    expect(page.locator(".hit")).to_have_count(3)
+    expect(page.get_by_label("How should it sound?")).to_have_value("an angry & sad man")
+    expect(page.get_by_label("But not")).to_have_value("someone loud")
+    expect(_announced(page)).to_have_text(
+        "3 clips among: man, at most two of a speaker, best match first."
+    )
     assert complaints == []
 
 
-def test_two_heatmaps_with_words_and_a_table(page: playwright.Page, complaints: list[str]) -> None:
-    _draw(page)
-    maps = page.locator("img[alt*='6 clips and 6 descriptions']")
-    expect(maps).to_have_count(2)
-    for image in maps.all():
-        assert image.evaluate("image => image.decode().then(() => image.naturalWidth)") > 800
-    page.get_by_role("button", name="The same numbers as a table").click()
-    expect(page.get_by_role("columnheader", name="Relation (share)").first).to_be_visible()
-    assert complaints == []
-
-
-def test_hostile_names_and_texts_stay_text(page: playwright.Page) -> None:
-    page.get_by_role("button", name="Filters and number of results").click()
-    page.get_by_label("Number of results").first.fill("12")
-    _search(page, "angry")
-    expect(page.locator(".hit .said", has_text=HOSTILE_TEXT)).to_have_count(1)
-    expect(page.locator(".hit .who", has_text=HOSTILE_NAME)).to_have_count(1)
-    _draw(page)
-    assert page.locator("img[src='x']").count() == 0
-    assert page.evaluate("window.hacked") is None
+def test_results_are_downloaded(page: playwright.Page, engine: Engine) -> None:
+    _search(page, "an angry man")
+    with page.expect_download() as kept:
+        page.get_by_role("link", name="CSV").click()
+    assert kept.value.suggested_filename == "results.csv"
+    rows = list(csv.DictReader(io.StringIO(Path(kept.value.path()).read_text("utf-8"))))
+    found = engine.search_text("an angry man", 10)
+    assert [row["emotion"] for row in rows] == [hit.clip.emotion for hit in found]
 
 
 @pytest.mark.parametrize(
@@ -165,23 +225,278 @@ def test_a_mistake_is_told_and_nothing_is_lost(
     expect(page.locator(".hit")).to_have_count(10)
 
 
+def test_from_key_to_results_takes_a_moment(page: playwright.Page) -> None:
+    """Median over warm text queries; the page and its queue, without the model's 10 ms."""
+    _search(page, "warm")
+    times = []
+    for number in range(7):
+        page.get_by_label("How should it sound?").fill(f"an angry man {number}")
+        page.evaluate(
+            "() => { document.querySelector('.hits').remove(); const from = performance.now();"
+            " window.took = new Promise((done, late) => { setTimeout(late, 20000); new"
+            " MutationObserver((_, all) => { if (document.querySelector('.hits .hit')) {"
+            " all.disconnect(); done(performance.now() - from) } })"
+            ".observe(document.body, {childList: true, subtree: true}) }) }"
+        )
+        page.get_by_label("How should it sound?").press("Enter")
+        times.append(page.evaluate("window.took") / 1000)
+    median = statistics.median(times)
+    print(f"key to results: median {median:.2f} s of {[round(each, 2) for each in times]}")
+    assert median < 2  # the goal on an idle machine is 0.6 s; a busy one is given some slack
+
+
+# ---------------------------------------------------------------------- voice
+
+
+def test_an_uploaded_voice_is_read(
+    page: playwright.Page, complaints: list[str], voice: Path, engine: Engine
+) -> None:
+    _open(page, "Voice")
+    page.locator("#voice input[type=file]").set_input_files(voice)
+    expect(page.get_by_role("heading", name="How it is spoken")).to_be_visible()
+    expect(page.locator(".sentence")).to_contain_text("Sounds like a")
+    expect(page.locator(".attribute h3", has_text="Pitch")).to_contain_text("20")
+    expect(page.locator(".attribute")).to_have_count(7)
+    expect(page.locator(".described li")).to_have_count(5)
+    alike = engine.search_clip(str(voice), 6, varied=True)
+    assert _ids(page, "#alike") == [hit.clip.id for hit in alike]
+    expect(page.locator(".course")).to_have_count(0)  # two seconds have one style
+    assert complaints == []
+
+
+def test_a_long_voice_is_followed_in_time(page: playwright.Page, tmp_path: Path) -> None:
+    long = write_voice(tmp_path / "long.wav", 205, 9.0)
+    _open(page, "Voice")
+    page.locator("#voice input[type=file]").set_input_files(long)
+    lines = page.get_by_role("img", name="over time")
+    expect(page.get_by_role("img", name="Pitch over time")).to_be_visible()
+    assert lines.count() >= 4
+
+
+def test_a_voice_is_recorded_and_recorded_again(
+    page: playwright.Page, complaints: list[str]
+) -> None:
+    _open(page, "Voice")
+    page.locator("#voice").get_by_label("Record audio").click()
+    for _ in range(2):
+        page.locator("#voice button.record-button").click()
+        page.wait_for_timeout(1500)
+        page.locator("#voice button.stop-button").click()
+        expect(page.get_by_role("heading", name="How it is spoken")).to_be_visible()
+        expect(_announced(page)).to_contain_text("Heard 1.")
+        expect(page.locator(".attribute h3", has_text="Pitch")).to_contain_text("18")
+        page.locator("#voice").get_by_label("Clear").click()
+    assert complaints == []
+
+
+def test_clips_like_a_found_one(page: playwright.Page, engine: Engine) -> None:
+    _search(page, "an angry man")
+    clip = _ids(page, "#results")[1]
+    page.get_by_role("button", name="Find clips similar to result 2").click()
+    expect(page.get_by_role("tab", name="Voice")).to_have_attribute("aria-selected", "true")
+    expect(page.get_by_role("heading", name="Clips that sound most alike")).to_be_visible()
+    alike = [hit.clip.id for hit in engine.search_clip(clip, 7, varied=True)]
+    assert _ids(page, "#alike") == [id for id in alike if id != clip][:6]
+
+
 def test_a_broken_upload_is_told(page: playwright.Page, tmp_path: Path) -> None:
     (tmp_path / "notes.wav").write_text("not audio")
-    page.get_by_role("tab", name="Match a voice").click()
+    _open(page, "Voice")
     page.locator("#voice input[type=file]").set_input_files(tmp_path / "notes.wav")
     expect(page.get_by_test_id("toast-body")).to_contain_text("'notes.wav' cannot be read as audio")
 
 
-@pytest.mark.parametrize("page", [390], indirect=True)
+def test_nothing_to_read_is_told(page: playwright.Page) -> None:
+    _open(page, "Voice")
+    page.get_by_role("button", name="Read this voice").click()
+    expect(page.get_by_test_id("toast-body")).to_contain_text("There is no voice yet")
+
+
+# ---------------------------------------------------------------------- blend
+
+
+def test_a_found_clip_is_blended_with_a_change(
+    page: playwright.Page, complaints: list[str], engine: Engine
+) -> None:
+    _search(page, "an angry man")
+    clip = _ids(page, "#results")[0]
+    page.get_by_role("button", name="Like result 1, but different").click()
+    expect(page.get_by_role("tab", name="Blend")).to_have_attribute("aria-selected", "true")
+    expect(_announced(page)).to_contain_text("say what should change")
+    page.get_by_role("button", name="slower", exact=True).click()
+    expect(_announced(page)).to_have_text("The clip with slower × 2.0.")
+    expect(page.get_by_label("But …")).to_have_value("slower")
+    after = page.locator(".sides section").nth(1).locator(".ladder > li")
+    wanted = [hit.clip for hit in engine.blend(clip, {"slower": 2.0}, 11) if hit.clip.id != clip]
+    addresses = [f"clips/{engine.gallery.rows[each.id]}" for each in wanted[:10]]
+    played = after.locator("audio").evaluate_all("all => all.map(each => each.getAttribute('src'))")
+    assert played == addresses
+    expect(after.first.locator(".moved")).not_to_be_empty()
+    assert complaints == []
+
+
+# ---------------------------------------------------------------------- relations
+
+
+def test_three_tables_a_temperature_and_files(page: playwright.Page, complaints: list[str]) -> None:
+    _compare(page)
+    expect(_announced(page)).to_have_text("6 clips against 6 descriptions.")
+    table = page.get_by_role("table", name="Soft relation")
+    before = table.locator("td").all_inner_texts()
+    page.get_by_role("spinbutton", name="Temperature").fill("0.5")
+    expect(page.get_by_text("at temperature 0.50")).to_be_visible()
+    assert table.locator("td").all_inner_texts() != before
+    for name, start in (("CSV", b"clip,name,description"), ("PNG", b"\x89PNG")):
+        link = page.locator("#relations-take").get_by_role("link", name=name)
+        expect(link).to_be_visible()
+        with page.expect_download() as kept:
+            link.click()
+        assert Path(kept.value.path()).read_bytes().startswith(start)
+    with page.expect_request("**/clips/*"):
+        table.locator("td button").first.click()
+    assert complaints == []
+
+
+def test_own_clips_and_suggested_descriptions(
+    page: playwright.Page, voice: Path, complaints: list[str]
+) -> None:
+    _search(page, "an angry man")
+    page.get_by_role("button", name="Use result 9 in Relations").click()
+    expect(page.get_by_test_id("toast-body")).to_contain_text("In Relations now")
+    _open(page, "Relations")
+    page.get_by_role("button", name="Recordings of your own").click()
+    page.locator("#own input[type=file]").set_input_files(voice)
+    expect(page.locator("#own").get_by_text("voice")).to_be_visible()
+    page.get_by_role("button", name="Suggest from the clips").click()
+    expect(page.get_by_label("Descriptions, one a line")).not_to_have_value("\n".join(EXAMPLES))
+    page.get_by_role("button", name="Compare").click()
+    expect(_announced(page)).to_contain_text(" clips against ")
+    cell = page.get_by_role("table", name="Similarity").locator("tr").nth(1).locator("button").last
+    assert "voice.wav" in cell.get_attribute("aria-label")
+    with page.expect_response(lambda answer: "voice.wav" in answer.url) as heard:
+        cell.click()
+    assert heard.value.ok
+    overlap = page.get_by_role("table", name="True overlap").locator("tr").nth(1)
+    expect(overlap.locator("td").last).to_have_text("unknown")
+    assert complaints == []
+
+
+# ---------------------------------------------------------------------- map
+
+
+def test_a_map_to_hear_to_recolour_and_to_zoom(
+    page: playwright.Page, complaints: list[str], engine: Engine
+) -> None:
+    _open(page, "Map")
+    points = page.locator(".atlas circle")
+    expect(points).to_have_count(12)
+    page.get_by_label("Mark a description").fill("an angry man")
+    page.get_by_role("button", name="Mark").click()
+    expect(page.locator(".hit-point")).to_have_count(10)
+    expect(page.get_by_role("img", name="where the description lies")).to_be_visible()
+    with page.expect_request("**/clips/*"):
+        points.nth(3).dispatch_event("click")
+    said = points.nth(3).get_attribute("aria-label")
+    expect(page.locator(".atlas .now p")).to_have_text(said)
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("Enter")
+    expect(page.locator(".atlas .now p")).not_to_have_text(said)
+    page.get_by_role("button", name="Zoom in").click()
+    assert page.locator(".atlas svg").get_attribute("viewBox").endswith("600 600")
+    page.get_by_role("button", name="Whole map").click()
+    assert page.locator(".atlas svg").get_attribute("viewBox").endswith("1000 1000")
+    page.get_by_role("button", name="angry 3").click()
+    expect(page.locator(".atlas .faded")).to_have_count(9)
+    page.get_by_label("Colour by").click()
+    page.get_by_role("option", name="Gender").click()
+    expect(page.get_by_role("button", name="woman 6")).to_be_visible()
+    assert complaints == []
+
+
+# ---------------------------------------------------------------------- everywhere
+
+
+def test_hostile_names_and_texts_stay_text(page: playwright.Page) -> None:
+    page.get_by_role("spinbutton", name="Number of results").first.fill("12")
+    _search(page, "angry")
+    expect(page.locator(".hit .said", has_text=HOSTILE_TEXT)).to_have_count(1)
+    expect(page.locator(".hit .who", has_text=HOSTILE_NAME)).to_have_count(1)
+    _compare(page)
+    _open(page, "Map")
+    expect(page.locator(".atlas circle")).to_have_count(12)
+    assert page.locator("img[src='x']").count() == 0
+    assert page.evaluate("window.hacked") is None
+
+
+def test_the_code_that_is_shown_works(page: playwright.Page, tmp_path: Path, voice: Path) -> None:
+    page.get_by_role("button", name="Use from code").click()
+    shutil.copy(voice, tmp_path / "voice.wav")
+    for name, run in (("Python", [sys.executable, "-c"]), ("curl", ["bash", "-euc"])):
+        page.get_by_role("button", name=f"Copy {name}").click()
+        expect(page.get_by_role("button", name=f"Copy {name}")).to_have_text("Copied")
+        code = page.evaluate("navigator.clipboard.readText()")
+        done = subprocess.run(
+            [*run, code], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=120
+        )
+        answers = done.stdout.count("event: complete") if name == "curl" else None
+        assert answers in (None, 4), textwrap.shorten(done.stdout, 500)
+        assert "vowel" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "page", [(1280, "light"), (1280, "dark"), (390, "light")], indirect=True, ids=str
+)
+def test_axe_finds_no_serious_violation(page: playwright.Page, voice: Path) -> None:
+    axe = resources.files("axe_core_python") / "axe.min.js"
+
+    def serious() -> list[str]:
+        page.wait_for_timeout(300)  # colours change over a moment
+        found = page.evaluate("async () => (await axe.run()).violations")
+        return [
+            f"{each['id']}: {node['html'][:160]}"
+            for each in found
+            if each["impact"] in ("serious", "critical")
+            for node in each["nodes"]
+        ]
+
+    page.evaluate(axe.read_text("utf-8"))
+    assert serious() == []
+    _search(page, "an angry man")
+    assert serious() == []
+    _open(page, "Voice")
+    page.locator("#voice input[type=file]").set_input_files(voice)
+    expect(page.get_by_role("heading", name="Clips that sound most alike")).to_be_visible()
+    assert serious() == []
+    _open(page, "Blend")
+    page.get_by_label("Like this clip").click()
+    page.get_by_role("option").nth(2).click()
+    page.get_by_role("button", name="slower", exact=True).click()
+    expect(page.locator(".ladder")).to_have_count(2)
+    assert serious() == []
+    _compare(page)
+    assert serious() == []
+    _open(page, "Map")
+    expect(page.locator(".atlas circle")).to_have_count(12)
+    assert serious() == []
+    page.get_by_role("button", name="Use from code").click()
+    assert serious() == []
+
+
+@pytest.mark.parametrize("page", [(390, "light")], indirect=True, ids=str)
 def test_nothing_is_wider_than_a_phone(page: playwright.Page, voice: Path) -> None:
     def spare() -> int:
         return page.evaluate("innerWidth - document.documentElement.scrollWidth")
 
     _search(page, "an angry man")
     assert spare() >= 0
-    page.get_by_role("tab", name="Match a voice").click()
+    _open(page, "Voice")
     page.locator("#voice input[type=file]").set_input_files(voice)
     expect(page.get_by_role("heading", name="How it is spoken")).to_be_visible()
     assert spare() >= 0
-    _draw(page)
+    _open(page, "Blend")
+    assert spare() >= 0
+    _compare(page)
+    assert spare() >= 0
+    _open(page, "Map")
+    expect(page.locator(".atlas circle")).to_have_count(12)
     assert spare() >= 0

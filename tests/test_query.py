@@ -7,7 +7,7 @@ import time
 import pytest
 
 from raclap import lexicon
-from raclap.query import mentioned, mentions, normalize
+from raclap.query import mentioned, mentions, normalize, positive
 from raclap.style import Style
 
 ENGLISH = {
@@ -119,3 +119,17 @@ def test_mentioned_values_are_recognised(text, style):
 def test_mentions_say_where_they_are(text, found):
     cleaned = normalize(text, ENGLISH)
     assert [(each.attribute, cleaned[each.start : each.stop]) for each in mentions(text)] == found
+
+
+@pytest.mark.parametrize(
+    ("asked", "known"),
+    [
+        ("angrier", "angry"),
+        ("louder and slower", "loud and slow"),
+        ("Sadder, more gentle", "sad, gentle"),
+        ("a woman whispering under her breath", "a woman whispering under her breath"),
+        ("in the manner of a listener", "in the manner of a listener"),
+    ],
+)
+def test_a_comparative_is_read_as_its_positive(asked, known):
+    assert positive(asked) == known

@@ -14,7 +14,7 @@ import pytest
 from safetensors import SafetensorError
 from stub import StubModel, write_voice
 
-from raclap import audio, intake, reading, wording
+from raclap import audio, intake, reading, timeline, wording
 from raclap.config import InputError, RelationConfig
 from raclap.corpus import Clip
 from raclap.index import Gallery
@@ -166,6 +166,72 @@ def test_a_comparison_holds_clips_against_texts(engine, clips, tmp_path):
     soft = np.exp(logits - logits.max(axis=1, keepdims=True))
     expected = soft / soft.sum(axis=1, keepdims=True)
     np.testing.assert_allclose(found.relation, expected, atol=1e-4)
+
+
+def test_what_is_not_wanted_is_subtracted(engine, clips):
+    hits = engine.search_text("a low voice", top=6, without="someone loud")
+    texts = engine.model.encode_text(["a low voice", "someone loud"]).numpy()
+    low, loud = texts @ engine.gallery.vectors.T
+    expected = dict(zip((c.id for c in clips), (low - np.maximum(loud, 0)).tolist(), strict=True))
+    assert [hit.clip.id for hit in hits] == sorted(expected, key=expected.get, reverse=True)
+    assert [hit.score for hit in hits] == pytest.approx(sorted(expected.values(), reverse=True))
+    men = engine.search_text("a low voice", 6, {"gender": "male"}, without="someone loud")
+    assert [hit.clip.id for hit in men] == [h.clip.id for h in hits if h.clip.gender == "male"]
+    assert engine.search_text("a low voice", without="  ") == engine.search_text("a low voice")
+    with pytest.raises(InputError, match="1,001"):
+        engine.search_text("a low voice", without="y" * 1001)
+
+
+def test_a_blend_of_weight_zero_is_the_clip_and_of_great_weight_the_change(engine, clips):
+    plain = engine.search_clip(clips[2].path, top=6)
+    still = engine.blend(clips[2].id, {"a woman": 0.0}, top=6)
+    assert [hit.clip.id for hit in still] == [hit.clip.id for hit in plain]
+    moved = engine.blend(clips[2].id, {"a woman": 10.0}, top=6)
+    text = engine.model.encode_text(["a woman"]).numpy()[0]
+    heard = engine.describe(clips[2].path).attributes["gender"]
+    start = np.array(list(heard.values())) @ engine._reader.classes["gender"]
+    way = engine.gallery.vectors @ (text - start)
+    assert moved[0].clip.id == clips[int(np.argmax(way))].id
+
+
+@pytest.mark.parametrize("weight", [-0.1, 11, float("nan")])
+def test_an_impossible_weight_is_refused(engine, weight):
+    with pytest.raises(InputError, match="weight"):
+        engine.blend("v90", {"angrier": weight})
+
+
+def test_a_gallery_clip_may_be_named_by_its_id(engine, clips):
+    assert engine.search_clip("v140") == engine.search_clip(clips[2].path)
+
+
+def test_a_short_clip_has_one_style_and_a_long_one_is_followed(engine, tmp_path):
+    assert engine.follow(write_voice(tmp_path / "short.wav", 150, 5.9)) == []
+    moments = engine.follow(write_voice(tmp_path / "long.wav", 150, 9.0))
+    assert [moment.start for moment in moments] == pytest.approx([0, 1.5, 3, 4.5, 6])
+    for moment in moments:
+        assert moment.seconds == pytest.approx(3)
+        assert sum(moment.emotion.values()) == pytest.approx(1)
+        assert moment.levels["pitch"].number == pytest.approx(150, rel=0.05)
+
+
+def test_a_long_recording_has_no_more_moments_than_can_be_drawn_and_none_in_silence(engine):
+    tone = 0.2 * np.sin(2 * np.pi * 200 * np.arange(60 * audio.RATE_HZ) / audio.RATE_HZ)
+    tone[20 * audio.RATE_HZ : 40 * audio.RATE_HZ] = 0
+    moments = engine.follow(tone.astype(np.float32))
+    assert 10 < len(moments) < 24
+    assert not [m for m in moments if m.start >= 20 and m.start + m.seconds <= 40]
+    assert moments[-1].start + moments[-1].seconds == pytest.approx(60, abs=0.01)
+    assert timeline.LONG_SECONDS == 6
+
+
+def test_a_comparison_knows_the_true_overlap_and_any_temperature(engine, tmp_path):
+    outsider = write_voice(tmp_path / "outside.wav", 330)
+    found = engine.compare(["v90", "v220", str(outsider)], ["a woman", "a man", "xyzzy"])
+    np.testing.assert_array_equal(
+        found.overlap, [[0, 1, np.nan], [1, 0, np.nan], [np.nan, np.nan, np.nan]]
+    )
+    np.testing.assert_allclose(found.relation_at(1e3), 1 / 3, atol=1e-3)
+    np.testing.assert_allclose(found.relation_at(1e-4).max(axis=1), 1, atol=1e-3)
 
 
 def test_a_comparison_of_nothing_is_refused(engine):

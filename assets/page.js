@@ -1,0 +1,148 @@
+// What the page does in the browser: players, buttons of cards, the map, the address.
+// Everything is delegated from the document, because Gradio replaces results as a whole.
+(() => {
+  const page = (window.raclap = { channels: {} });
+
+  // ---- one sound at a time
+  const hush = (but) => document.querySelectorAll("audio").forEach((each) => each !== but && each.pause());
+  const single = new Audio();
+  const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
+  const mark = (player, audio) => {
+    const share = audio.duration ? audio.currentTime / audio.duration : 0;
+    player.style.setProperty("--at", `${100 * share}%`);
+    player.querySelector(".seek").value = 1000 * share;
+    if (audio.duration) player.querySelector(".clock").textContent = `${clock(audio.currentTime)} / ${clock(audio.duration)}`;
+  };
+  const sound = (address, audio = single) => {
+    hush(audio);
+    if (audio !== single) single.pause();
+    audio.src = address;
+    audio.play().catch(() => {});
+  };
+
+  for (const kind of ["play", "pause", "ended", "timeupdate", "loadedmetadata", "error"])
+    document.addEventListener(kind, (event) => {
+      const player = event.target.closest?.(".player");
+      if (event.target.tagName !== "AUDIO") return;
+      if (kind === "play") { hush(event.target); single.pause(); }
+      if (!player) return;
+      player.classList.toggle("playing", !event.target.paused && !event.target.ended);
+      if (kind === "error") player.querySelector(".clock").textContent = "cannot be played";
+      else mark(player, event.target);
+    }, true);
+
+  document.addEventListener("input", (event) => {
+    if (!event.target.matches?.(".seek")) return;
+    const audio = event.target.closest(".player").querySelector("audio");
+    const go = () => { audio.currentTime = (event.target.value / 1000) * audio.duration; };
+    if (audio.duration) go();
+    else { audio.addEventListener("loadedmetadata", go, { once: true }); audio.load(); }
+  });
+
+  // ---- buttons
+  document.addEventListener("click", (event) => {
+    const at = (selector) => event.target.closest?.(selector);
+    let found;
+    if ((found = at(".player .play"))) {
+      const audio = found.closest(".player").querySelector("audio");
+      audio.paused ? audio.play().catch(() => {}) : audio.pause();
+    } else if ((found = at("circle[data-sound]"))) choose(found);
+    else if ((found = at("[data-sound]"))) sound(found.dataset.sound);
+    else if ((found = at("[data-tell]"))) page.channels[found.dataset.tell]?.({ clip: found.dataset.clip });
+    else if ((found = at("[data-zoom]"))) zoom(found.closest(".atlas").querySelector("svg"), found.dataset.zoom);
+    else if ((found = at("[data-only]"))) only(found);
+    else if ((found = at("[data-copy]")))
+      navigator.clipboard.writeText(found.parentElement.querySelector("code").textContent)
+        .then(() => { found.textContent = "Copied"; setTimeout(() => { found.textContent = "Copy"; }, 2000); });
+  });
+
+  // ---- the map
+  const choose = (point) => {
+    const atlas = point.closest(".atlas"), now = atlas.querySelector(".now");
+    atlas.querySelectorAll("circle").forEach((each) => { each.tabIndex = -1; each.classList.remove("chosen"); });
+    point.tabIndex = 0;
+    point.classList.add("chosen");
+    point.focus({ preventScroll: true });
+    now.querySelector("p").textContent = point.getAttribute("aria-label");
+    sound(point.dataset.sound, now.querySelector("audio"));
+    now.querySelector(".actions").hidden = false;
+    now.querySelectorAll("[data-tell]").forEach((button) => { button.dataset.clip = point.dataset.clip; });
+  };
+  const view = (svg) => svg.viewBox.baseVal;
+  const look = (svg, x, y, size) => {
+    size = Math.min(1000, Math.max(80, size));
+    const keep = (value) => Math.min(1000 - size, Math.max(0, value));
+    svg.setAttribute("viewBox", `${keep(x)} ${keep(y)} ${size} ${size}`);
+    svg.style.setProperty("--zoom", size / 1000);
+  };
+  const zoom = (svg, way, px = 0.5, py = 0.5) => {
+    const { x, y, width } = view(svg);
+    const size = way === "all" ? 1000 : Math.min(1000, Math.max(80, width * (way === "in" ? 0.6 : 1 / 0.6)));
+    look(svg, x + px * (width - size), y + py * (width - size), size);
+  };
+  const only = (button) => {
+    const atlas = button.closest(".atlas"), on = button.getAttribute("aria-pressed") !== "true";
+    atlas.querySelectorAll("[data-only]").forEach((each) => each.setAttribute("aria-pressed", String(on && each === button)));
+    atlas.querySelectorAll("circle").forEach((point) =>
+      point.classList.toggle("faded", on && !point.classList.contains(button.dataset.only)));
+  };
+  document.addEventListener("wheel", (event) => {
+    const svg = event.target.closest?.(".atlas svg");
+    if (!svg || !(event.ctrlKey || event.metaKey)) return; // the wheel alone scrolls the page
+    event.preventDefault();
+    const box = svg.getBoundingClientRect();
+    zoom(svg, event.deltaY < 0 ? "in" : "out", (event.clientX - box.x) / box.width, (event.clientY - box.y) / box.height);
+  }, { passive: false });
+  let drag;
+  document.addEventListener("pointerdown", (event) => {
+    const svg = event.target.closest?.(".atlas svg");
+    if (svg && view(svg).width < 1000) drag = { svg, x: event.clientX, y: event.clientY, from: { x: view(svg).x, y: view(svg).y } };
+  });
+  document.addEventListener("pointermove", (event) => {
+    if (!drag) return;
+    const scale = view(drag.svg).width / drag.svg.getBoundingClientRect().width;
+    look(drag.svg, drag.from.x - (event.clientX - drag.x) * scale, drag.from.y - (event.clientY - drag.y) * scale, view(drag.svg).width);
+  });
+  for (const kind of ["pointerup", "pointercancel"]) document.addEventListener(kind, () => { drag = undefined; });
+
+  const ways = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1] };
+  document.addEventListener("keydown", (event) => {
+    const point = event.target.closest?.(".atlas circle");
+    if (!point) return;
+    if (event.key === "Enter" || event.key === " ") { event.preventDefault(); choose(point); }
+    const way = ways[event.key];
+    if (!way) return;
+    event.preventDefault();
+    const place = (each) => [each.cx.baseVal.value, each.cy.baseVal.value];
+    const [x, y] = place(point);
+    let best, least = Infinity; // near, and more ahead than aside
+    for (const each of point.closest("svg").querySelectorAll("circle")) {
+      const dx = place(each)[0] - x, dy = place(each)[1] - y;
+      const ahead = dx * way[0] + dy * way[1], aside = Math.abs(dx * way[1]) + Math.abs(dy * way[0]);
+      if (each !== point && ahead > 0 && ahead >= aside && ahead + aside < least) { best = each; least = ahead + aside; }
+    }
+    if (!best) return;
+    point.tabIndex = -1;
+    best.tabIndex = 0;
+    best.focus({ preventScroll: true });
+  });
+
+  // ---- the address holds the query, so that a link reproduces the page
+  page.remember = (names, values) => {
+    const words = new URLSearchParams();
+    names.forEach((name, at) => {
+      const usual = name === "top" && values[at] === 10;
+      if (values[at] && !usual) words.set(name, values[at]);
+    });
+    const query = words.toString();
+    history.replaceState(history.state, "", query ? `?${query}` : location.pathname);
+  };
+  page.settle = (panel) => {
+    const here = location.origin + location.pathname.replace(/\/$/, "");
+    panel.querySelectorAll("code").forEach((code) => {
+      code.textContent = code.textContent.replace("http://127.0.0.1:7860", here);
+    });
+  };
+  // Filters beside the results on a wide window, folded above them on a narrow one.
+  page.fold = () => innerWidth < 700 && document.querySelector("#filters button.open")?.click();
+})();

@@ -1,0 +1,115 @@
+"""The tab that blends: like this clip, but angrier, slower, a woman.
+
+In: an `Engine`, inside an open `gr.Blocks`. Out: widgets and their events. Deliberately not here:
+the arithmetic of a blend (`ranking`, `search`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+from markupsafe import Markup
+
+from raclap import cards
+from raclap.answers import given, sounds, told
+from raclap.query import positive
+from raclap.search import Engine
+from raclap.widgets import (
+    EMPTY,
+    EVENT,
+    LATEST,
+    LIGHT,
+    QUIET,
+    Told,
+    announcement,
+    chips,
+    clip_choices,
+    markup,
+    others,
+)
+
+CHANGES = ("angrier", "slower", "a woman", "a man", "whispering", "happier and louder")
+_MOST = 10
+_START = EMPTY.format("Pick or upload a clip and say what should be different.")
+_SIDES = Markup(
+    '<div class="sides"><section><h2>Like the clip</h2>{before}</section>'
+    "<section><h2>With the change</h2>{after}</section></div>"
+)
+
+
+def blender(engine: Engine, tabs: gr.Tabs, change: Told) -> None:
+    """Compose a clip and texts, compare the rankings before and after.
+
+    Args:
+        engine: searches.
+        tabs: holds a tab with the id ``blend``, this one.
+        change: asks for a clip of the gallery to start from.
+    """
+    gr.Markdown(
+        "Start from a clip and say what should be different. Each change leads from what the model "
+        "hears in the clip toward what you wrote; its slider says how far, and 1 counts it as much "
+        "as the clip itself."
+    )
+    with gr.Row():
+        with gr.Column(scale=2, min_width=300):
+            picked = gr.Dropdown(
+                clip_choices(engine), value=None, label="Like this clip", min_width=200
+            )
+            voice = gr.Audio(
+                type="filepath",
+                sources=["upload", "microphone"],
+                label="Or a voice of your own",
+                buttons=[],
+                elem_id="start",
+            )
+        with gr.Column(scale=3, min_width=300):
+            first = gr.Textbox("", label="But …", placeholder="angrier", max_lines=1)
+            weight = gr.Slider(0, 4, value=2, step=0.1, label="How much of it")
+            second = gr.Textbox("", label="And …", placeholder="a woman", max_lines=1)
+            weight2 = gr.Slider(0, 4, value=2, step=0.1, label="How much of that")
+            suggested = chips(CHANGES)
+            button = gr.Button("Blend", variant="primary")
+    status = announcement()
+    results = markup(_START, elem_id="blended")
+
+    def compose(picked: str | None, voice: str | None, *changes: Any) -> tuple[str, Markup]:
+        clip = picked or given(voice)
+        asked = {
+            text: float(weight)
+            for text, weight in zip(changes[::2], changes[1::2], strict=True)
+            if text.strip()
+        }
+        own = engine.gallery.clips[engine.gallery.rows[picked]] if picked else None
+        before = others(engine.search_clip(clip, len(engine.gallery.clips)), own)
+        after = others(engine.blend(clip, asked, _MOST + 1), own, _MOST)
+        goal = engine.mentioned(positive(", ".join(asked)))
+        said = " and ".join(f"{text} × {weight:.1f}" for text, weight in asked.items())
+        return (
+            f"The clip with {said}." if said else "The clip as it is; say what should change.",
+            _SIDES.format(
+                before=cards.ladder(before[:_MOST], sounds(engine), goal),
+                after=cards.ladder(after, sounds(engine), goal, before),
+            ),
+        )
+
+    def run_chip(text: str, picked: str, voice: str, _: str, *rest: Any) -> tuple[str, str, Markup]:
+        return text, *compose(picked, voice, text, *rest)
+
+    def redo(*inputs: Any) -> tuple[str, Markup] | dict[str, Any]:
+        return compose(*inputs) if inputs[0] or inputs[1] else gr.skip()
+
+    def start(said: gr.EventData) -> list[Any]:
+        return [gr.Tabs(selected="blend"), change.clip(said), None]
+
+    inputs, shown = [picked, voice, first, weight, second, weight2], [status, results]
+    gr.on([button.click, first.submit, second.submit], told(compose), inputs, shown, **EVENT)
+    gr.on([weight.input, weight2.input], told(redo), inputs, shown, **LATEST)
+    for chip in suggested:
+        chip.click(told(run_chip), [chip, *inputs], [first, *shown], **EVENT)
+    picked.input(lambda: None, None, voice, **LIGHT).then(told(redo), inputs, shown, **EVENT)
+    for arrived in (voice.upload, voice.stop_recording):
+        arrived(lambda: None, None, picked, **LIGHT).then(told(redo), inputs, shown, **EVENT)
+    change.event(told(start), None, [tabs, picked, voice], **QUIET).success(
+        told(redo), inputs, shown, **EVENT
+    )

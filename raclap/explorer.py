@@ -1,0 +1,68 @@
+"""The tab that shows the whole gallery as a map, and where a description lies in it.
+
+In: an `Engine`, inside an open `gr.Blocks`. Out: widgets and their events. Deliberately not here:
+drawing (`atlas`), places (`sketch`).
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import gradio as gr
+from markupsafe import Markup
+
+from raclap.answers import address, told
+from raclap.atlas import atlas
+from raclap.search import Engine
+from raclap.widgets import EVENT, announcement, markup
+from raclap.words import TITLES, label
+
+_MARKED = 10
+_ABOUT = (
+    "Every point is a clip; clips that sound alike to the model lie close. The layout keeps "
+    "neighbourhoods, not distances: two groups far apart are different, but not twice as different "
+    "as two half as far. Drag to move when zoomed in; Ctrl and the wheel zoom, too."
+)
+
+
+def explorer(engine: Engine, tab: gr.Tab) -> None:
+    """Look at the gallery, hear its clips, mark a description.
+
+    Args:
+        engine: its gallery is drawn when the tab is opened.
+        tab: this tab.
+    """
+    facets = [name for name, values in engine.gallery.facets().items() if len(values) > 1]
+    choices = [(TITLES.get(name, name.capitalize()), name) for name in facets] or [("Clip", "id")]
+    gr.Markdown(_ABOUT)
+    with gr.Row(elem_classes="ask"):
+        colour = gr.Dropdown(
+            choices,
+            value="emotion" if "emotion" in facets else choices[0][1],
+            label="Colour by",
+            scale=1,
+            min_width=180,
+        )
+        query = gr.Textbox(
+            "",
+            label="Mark a description",
+            placeholder="an angry man shouting",
+            max_lines=1,
+            scale=3,
+            min_width=240,
+        )
+        button = gr.Button("Mark", variant="primary", scale=1, min_width=100)
+    status = announcement()
+    drawn = markup(elem_id="map")
+
+    def draw(colour: str, query: str) -> tuple[str, Markup]:
+        hits = engine.search_text(query, _MARKED) if query.strip() else []
+        gallery = engine.gallery
+        shown = atlas(gallery.clips, engine.sketch.places, partial(address, engine), colour, hits)
+        if not hits:
+            return "", shown
+        said = f"The {len(hits)} nearest clips are ringed; the star lies amid the first five."
+        return f"{said} Nearest: {label(hits[0].clip)}.", shown
+
+    asked = [tab.select, button.click, query.submit, colour.input]
+    gr.on(asked, told(draw), [colour, query], [status, drawn], **EVENT)

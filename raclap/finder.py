@@ -1,0 +1,148 @@
+"""The tab that searches: a description, what is not wanted, filters; ranked cards.
+
+In: an `Engine`, inside an open `gr.Blocks`. Out: widgets and their events. Deliberately not here:
+HTML of results (`cards`), the arithmetic of a search (`ranking`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import gradio as gr
+from markupsafe import Markup
+
+from raclap import cards
+from raclap.answers import sounds, told
+from raclap.search import Engine
+from raclap.widgets import (
+    EMPTY,
+    EVENT,
+    EXAMPLES,
+    LATEST,
+    LIGHT,
+    MOST_RESULTS,
+    QUIET,
+    announcement,
+    chips,
+    markup,
+)
+from raclap.words import TITLES, word
+
+_START = EMPTY.format("Type a style, or pick one of the examples above.")
+
+
+def finder(engine: Engine, page: gr.Blocks) -> None:
+    """Type a style, hear the clips that sound like it."""
+    with gr.Row(elem_classes="ask"):
+        query = gr.Textbox(
+            "",
+            label="How should it sound?",
+            placeholder="a tired man, speaking slowly",
+            max_lines=3,
+            scale=5,
+            min_width=240,
+        )
+        without = gr.Textbox(
+            "",
+            label="But not",
+            placeholder="whispering",
+            max_lines=3,
+            scale=2,
+            min_width=160,
+        )
+        button = gr.Button("Search", variant="primary", scale=1, min_width=120)
+    examples = chips(EXAMPLES)
+    with gr.Row(elem_classes="beside"):
+        with (
+            gr.Column(scale=1, min_width=230),
+            gr.Accordion("Filters", open=True, elem_id="filters"),
+        ):
+            filters = _filters(engine)
+            varied = gr.Checkbox(
+                False, label="Varied voices", info="At most two clips of a speaker, none twice"
+            )
+            top = gr.Slider(1, MOST_RESULTS, value=10, step=1, label="Number of results")
+            clear = gr.Button("Clear filters", size="sm")
+        with gr.Column(scale=4, min_width=300):
+            status = announcement()
+            results = markup(_START, elem_id="results")
+
+    names = list(filters)
+    settings = [without, varied, top, *filters.values()]
+
+    def search(
+        query: str, without: str, varied: bool, top: float, *chosen: str
+    ) -> tuple[str, Markup]:
+        where = {name: value for name, value in zip(names, chosen, strict=True) if value}
+        hits = engine.search_text(query, int(top), where, without=without, varied=varied)
+        shown = cards.cards(
+            hits, sounds(engine), engine.mentioned(query), less=bool(without.strip())
+        )
+        return cards.count(hits, where, varied=varied), shown
+
+    def run_example(text: str, *rest: Any) -> tuple[str, str, Markup]:
+        return text, *search(text, *rest)
+
+    def refine(query: str, *rest: Any) -> tuple[str, Markup] | dict[str, Any]:
+        return search(query, *rest) if query.strip() else gr.skip()
+
+    def reproduce(request: gr.Request) -> list[Any]:
+        """Fill the form from the address and search; what the address gets wrong is left out."""
+        wanted = dict(request.query_params)
+        if not wanted.get("q", "").strip():
+            return [gr.skip()] * (len(settings) + 3)
+        values = _settings(engine, names, wanted)
+        return [wanted["q"], *values, *search(wanted["q"], *values)]
+
+    # The address changes in the browser only, once the results are there.
+    keys = ["q", "not", "varied", "top", *names]
+    remember = f"(...values) => window.raclap.remember({keys!r}, values)"
+    shown, inputs = [status, results], [query, *settings]
+    asked = gr.on(
+        [button.click, query.submit, without.submit], told(search), inputs, shown, **EVENT
+    )
+    changed = [varied.input, *(box.input for box in filters.values())]
+    refined = gr.on(changed, told(refine), inputs, shown, **EVENT)
+    resized = top.input(told(refine), inputs, shown, **LATEST)
+    cleared = clear.click(
+        lambda: [False, *[""] * len(names)], None, [varied, *filters.values()], **LIGHT
+    ).then(told(refine), inputs, shown, **EVENT)
+    ran = [
+        chip.click(told(run_example), [chip, *settings], [query, *shown], **EVENT)
+        for chip in examples
+    ]
+    for done in (asked, refined, resized, cleared, *ran):
+        done.success(None, inputs, None, js=remember, **LIGHT)
+    page.load(told(reproduce), None, [*inputs, *shown], **EVENT | QUIET)
+    page.load(None, None, None, js="() => window.raclap.fold()", **LIGHT)
+
+
+def _filters(engine: Engine) -> dict[str, gr.Dropdown]:
+    """A choice for each facet; one with a single value filters nothing."""
+    clips, boxes = engine.gallery.clips, {}
+    for name, values in engine.gallery.facets().items():
+        if len(values) > 1:
+            held = Counter(getattr(clip, name) for clip in clips)
+            boxes[name] = gr.Dropdown(
+                [
+                    ("any", ""),
+                    *((f"{word(name, value)} ({held[value]})", value) for value in values),
+                ],
+                value="",
+                label=TITLES.get(name, name.capitalize()),
+                min_width=120,
+            )
+    return boxes
+
+
+def _settings(engine: Engine, names: list[str], wanted: Mapping[str, str]) -> list[Any]:
+    """The form's values after the query, as an address asks for them."""
+    facets, top = engine.gallery.facets(), wanted.get("top", "")
+    return [
+        wanted.get("not", ""),
+        wanted.get("varied", "") == "true",
+        min(MOST_RESULTS, max(1, int(top))) if top.isdecimal() else 10,
+        *(wanted.get(name, "") if wanted.get(name) in facets[name] else "" for name in names),
+    ]

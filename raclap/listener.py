@@ -1,0 +1,103 @@
+"""The tab that listens: a voice is read, in words, figures and over time; similar clips.
+
+In: an `Engine`, inside an open `gr.Blocks`. Out: widgets and their events. Deliberately not here:
+HTML of a reading (`portrait`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+from markupsafe import Markup
+
+from raclap import cards
+from raclap.answers import given, sounds, told
+from raclap.portrait import course, portrait
+from raclap.search import Engine
+from raclap.widgets import (
+    EMPTY,
+    EVENT,
+    LIGHT,
+    MOST_RESULTS,
+    Told,
+    announcement,
+    clip_choices,
+    markup,
+    others,
+)
+from raclap.words import label
+
+_START = EMPTY.format("Upload or record a voice, or pick a clip, to read how it is spoken.")
+
+
+def listener(engine: Engine, tabs: gr.Tabs, similar: Told) -> None:
+    """Give a voice, read how it is spoken and hear what sounds alike.
+
+    Args:
+        engine: reads and searches.
+        tabs: holds a tab with the id ``voice``, this one.
+        similar: asks for clips like one of the gallery.
+    """
+    with gr.Row():
+        with gr.Column(scale=2, min_width=300):
+            voice = gr.Audio(
+                type="filepath",
+                sources=["upload", "microphone"],
+                label="A voice, up to ten minutes",
+                buttons=[],
+                elem_id="voice",
+            )
+            picked = gr.Dropdown(
+                clip_choices(engine), value=None, label="Or a clip of the gallery", min_width=200
+            )
+            top = gr.Slider(1, MOST_RESULTS, value=6, step=1, label="Number of similar clips")
+            varied = gr.Checkbox(True, label="Varied voices")
+            button = gr.Button("Read this voice", variant="primary")
+        with gr.Column(scale=5, min_width=300):
+            status = announcement()
+            heard = markup(_START)
+            moving = markup()
+    alike = markup(elem_id="alike")
+    shown = [status, heard, moving, alike]
+
+    def match(
+        voice: str | None, picked: str | None, top: float, varied: bool
+    ) -> tuple[str, Markup, Markup, Markup]:
+        rows = engine.gallery.rows
+        clip = engine.gallery.clips[rows[picked]] if picked in rows else None
+        path = clip.path if clip else given(voice)
+        read = engine.describe(path)
+        # A clip is most like itself, which is no news.
+        found = engine.search_clip(path, int(top) + bool(clip), varied=varied)
+        hits = others(found, clip, int(top))
+        name = f" of {label(clip)}" if clip else ""
+        return (
+            f"Heard {read.seconds:.1f} s{name}.",
+            portrait(read),
+            Markup(""),
+            Markup("<h2>Clips that sound most alike</h2>{}").format(
+                cards.cards(hits, sounds(engine))
+            ),
+        )
+
+    def follow(voice: str | None, picked: str | None) -> Markup:
+        path = engine.gallery.clips[engine.gallery.rows[picked]].path if picked else given(voice)
+        return course(engine.follow(path))
+
+    def find_similar(top: float, varied: bool, said: gr.EventData) -> list[Any]:
+        clip = similar.clip(said)
+        return [gr.Tabs(selected="voice"), None, clip, *match(None, clip, top, varied)]
+
+    inputs = [voice, picked, top, varied]
+    for arrived, other in (([voice.upload, voice.stop_recording], picked), ([picked.input], voice)):
+        for event in arrived:
+            event(lambda: None, None, other, **LIGHT).then(
+                told(match), inputs, shown, **EVENT
+            ).success(told(follow), [voice, picked], moving, **EVENT)
+    button.click(told(match), inputs, shown, **EVENT).success(
+        told(follow), [voice, picked], moving, **EVENT
+    )
+    similar.event(
+        told(find_similar), [top, varied], [tabs, voice, picked, *shown], **EVENT
+    ).success(told(follow), [voice, picked], moving, **EVENT)

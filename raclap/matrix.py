@@ -1,0 +1,117 @@
+"""Clips against descriptions as HTML tables: similarity, soft relation, true overlap.
+
+In: a `Comparison`. Out: `markupsafe.Markup`; a cell is a button that plays its clip. Deliberately
+not here: events, pictures of the same numbers (``figures``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from markupsafe import Markup
+
+from raclap.comparison import Comparison
+from raclap.words import signed
+
+_TABLES = Markup('{key}<div class="matrices">{tables}</div>')
+_KEY = Markup('<ol class="key" aria-label="Clips">{}</ol>')
+_CLIP = Markup(
+    '<li><button type="button" class="dot" data-sound="{address}" aria-label="Play clip {number}: '
+    '{name}">{number}</button><span>{name}</span></li>'
+)
+_TABLE = Markup(
+    '<div class="matrix"><table><caption><strong>{title}</strong> {meaning}</caption><thead><tr>'
+    '<th scope="col">Description</th>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+)
+_HEAD = Markup('<th scope="col"><abbr title="{}">{}</abbr></th>')
+_ROW = Markup('<tr><th scope="row">{}</th>{}</tr>')
+_CELL = Markup(
+    '<td><button type="button" class="{side}" style="--strength:{strength:.0f}%" '
+    'data-sound="{address}" aria-label="{value}, play clip {number}: {name}">{value}</button></td>'
+)
+_NOTHING = Markup('<td><span class="unknown">unknown</span></td>')
+
+
+def matrices(
+    found: Comparison, names: Sequence[str], addresses: Sequence[str], temperature: float
+) -> Markup:
+    """Return the clips by number, and three tables of descriptions against them.
+
+    Args:
+        found: N clips against M descriptions.
+        names: N readable names.
+        addresses: N addresses of the clips' audio.
+        temperature: of the soft relations.
+    """
+    places = list(zip(range(1, len(names) + 1), names, addresses, strict=True))
+    tables = [
+        _table(
+            "Similarity",
+            "cosine, −1 to 1",
+            found.similarity,
+            found.texts,
+            places,
+            lambda number: signed(number, 2),
+        ),
+        _table(
+            "Soft relation",
+            f"share of the clip that the teacher gives, at temperature {temperature:.2f}",
+            found.relation_at(temperature),
+            found.texts,
+            places,
+            _percent,
+        ),
+        _table(
+            "True overlap",
+            "of the styles, where both are known",
+            found.overlap,
+            found.texts,
+            places,
+            _percent,
+        ),
+    ]
+    key = _KEY.format(
+        Markup("").join(
+            _CLIP.format(number=number, name=name, address=address)
+            for number, name, address in places
+        )
+    )
+    return _TABLES.format(key=key, tables=Markup("").join(tables))
+
+
+def _table(
+    title: str,
+    meaning: str,
+    matrix: np.ndarray,
+    texts: Sequence[str],
+    places: Sequence[tuple[int, str, str]],
+    written: Callable[[float], str],
+) -> Markup:
+    known = np.abs(matrix[~np.isnan(matrix)])
+    most = max(float(known.max(initial=0)), 1e-6)
+    rows = [
+        _ROW.format(
+            text,
+            Markup("").join(
+                _NOTHING
+                if np.isnan(value)
+                else _CELL.format(
+                    side="below" if value < 0 else "above",
+                    strength=100 * abs(value) / most,
+                    value=written(float(value)),
+                    number=number,
+                    name=name,
+                    address=address,
+                )
+                for value, (number, name, address) in zip(column, places, strict=True)
+            ),
+        )
+        for text, column in zip(texts, matrix.T, strict=True)
+    ]
+    head = Markup("").join(_HEAD.format(name, number) for number, name, _ in places)
+    return _TABLE.format(title=title, meaning=meaning, head=head, rows=Markup("").join(rows))
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f}%"

@@ -1,0 +1,180 @@
+"""The tab of relations: clips and descriptions of one's own choice, held against each other.
+
+In: an `Engine`, inside an open `gr.Blocks`. Out: widgets and their events. Deliberately not here:
+the tables (`matrix`), their pictures (`figures`).
+"""
+
+from __future__ import annotations
+
+import base64
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import gradio as gr
+from markupsafe import Markup
+
+from raclap import figures, wording
+from raclap.answers import address, told
+from raclap.comparison import Comparison
+from raclap.config import InputError, RelationConfig
+from raclap.corpus import Clip
+from raclap.matrix import matrices
+from raclap.search import Engine
+from raclap.sheets import comparison_rows, csv_of, data_uri
+from raclap.style import overlap
+from raclap.widgets import (
+    EMPTY,
+    EVENT,
+    EXAMPLES,
+    LATEST,
+    QUIET,
+    Told,
+    announcement,
+    clip_choices,
+    markup,
+)
+from raclap.words import name
+
+_MOST = 24
+_PARTLY = (
+    "A description rarely fits just one clip: *an angry man* also partly fits an angry woman, and "
+    "a calm man. *Similarity* is how close each pair is to the model (cosine). *Soft relation* is "
+    "what taught it: the share of each clip that its teacher gives to every description, so that "
+    "partly matching pairs count in part. *True overlap* is how far the styles agree where both "
+    "are known. Choose a cell to hear its clip."
+)
+_START = EMPTY.format("Choose clips and descriptions, then compare them.")
+_TAKE = Markup(
+    '<p class="take">Keep these tables: <a download="relations.csv" href="{}">CSV</a>{}</p>'
+)
+_PICTURE = Markup(' <a download="relations.png" href="data:image/png;base64,{}">PNG</a>')
+
+
+def pairs(engine: Engine, relate: Told) -> None:
+    """Choose clips and descriptions, see how each pair matches.
+
+    Args:
+        engine: compares.
+        relate: adds a clip of the gallery to the choice.
+    """
+    gallery = engine.gallery
+    gr.Markdown(_PARTLY)
+    with gr.Row():
+        with gr.Column(scale=1, min_width=300):
+            chosen = gr.Dropdown(
+                clip_choices(engine),
+                value=[clip.id for clip in _varied(gallery.clips, 6)],
+                multiselect=True,
+                max_choices=_MOST,
+                label="Clips of the gallery",
+            )
+            with gr.Accordion("Recordings of your own", open=False):
+                own = gr.File(
+                    file_count="multiple",
+                    file_types=["audio"],
+                    label="Audio files",
+                    height=140,
+                    elem_id="own",
+                )
+        with gr.Column(scale=1, min_width=300):
+            texts = gr.Textbox("\n".join(EXAMPLES), lines=6, label="Descriptions, one a line")
+            suggest = gr.Button("Suggest from the clips", size="sm")
+    with gr.Row():
+        temperature = gr.Slider(
+            0.01,
+            0.5,
+            value=RelationConfig().temperature,
+            step=0.01,
+            label="Temperature of the soft relation",
+            info="Near 0 the best description takes all of a clip; higher shares it out",
+        )
+        button = gr.Button("Compare", variant="primary")
+    status = announcement()
+    tables = markup(_START, elem_id="relations")
+    take = markup(elem_id="relations-take")
+    state = gr.State()
+
+    def compare(
+        ids: list[str], files: list[str] | None, lines: str, temperature: float
+    ) -> tuple[str, Any, Markup, Markup]:
+        wanted = list(dict.fromkeys(text for line in lines.splitlines() if (text := line.strip())))
+        files = files or []
+        for kind, count in (("descriptions", len(wanted)), ("clips", len(ids) + len(files))):
+            if count > _MOST:
+                raise InputError(f"These are {count} {kind}; keep {_MOST}.")
+        found = engine.compare([*ids, *files], wanted)
+        clips = [gallery.clips[gallery.rows[id]] for id in ids]
+        names = [*(name(clip) for clip in clips), *(Path(file).name for file in files)]
+        places = [
+            *(address(engine, clip) for clip in clips),
+            *(f"gradio_api/file={quote(file)}" for file in files),
+        ]
+        kept = (found, names, places)
+        said = f"{len(names)} clips against {len(wanted)} descriptions."
+        return said, kept, *show(kept, temperature)
+
+    def show(
+        kept: tuple[Comparison, list[str], list[str]] | None, temperature: float
+    ) -> tuple[Any, Any]:
+        if kept is None:
+            return gr.skip(), gr.skip()
+        found, names, places = kept
+        return matrices(found, names, places, temperature), _take(found, names, temperature, "")
+
+    def picture(
+        kept: tuple[Comparison, list[str], list[str]] | None, temperature: float
+    ) -> Markup | dict[str, Any]:
+        if kept is None:
+            return gr.skip()
+        found, names, _ = kept
+        drawn = figures.png(
+            [
+                figures.similarity_heatmap(found.similarity, names, found.texts),
+                figures.relation_heatmap(found.relation_at(temperature), names, found.texts),
+                figures.overlap_heatmap(found.overlap, names, found.texts),
+            ]
+        )
+        return _take(found, names, temperature, _PICTURE.format(base64.b64encode(drawn).decode()))
+
+    def suggestions(ids: list[str]) -> str:
+        if not ids:
+            raise InputError("Choose clips first; the descriptions are composed from them.")
+        clips = [gallery.clips[gallery.rows[id]] for id in ids]
+        said = [wording.describe(clip.style, random.Random(clip.id)).text for clip in clips]
+        return "\n".join(dict.fromkeys(said))
+
+    def add(ids: list[str], said: gr.EventData) -> list[str]:
+        id = relate.clip(said)
+        if len(ids) >= _MOST and id not in ids:
+            raise InputError(f"Relations hold {_MOST} clips already; take one out there first.")
+        gr.Info(f"In Relations now, with {len({*ids, id}) - 1} other clips.", duration=3)
+        return [*ids, *([id] if id not in ids else [])]
+
+    inputs = [chosen, own, texts, temperature]
+    button.click(told(compare), inputs, [status, state, tables, take], **EVENT).success(
+        told(picture), [state, temperature], take, **EVENT
+    )
+    temperature.input(
+        told(show), [state, temperature], [tables, take], trigger_mode="always_last", **QUIET
+    ).then(told(picture), [state, temperature], take, **LATEST)
+    suggest.click(told(suggestions), chosen, texts, **QUIET)
+    relate.event(told(add), chosen, chosen, **QUIET)
+
+
+def _take(found: Comparison, names: Sequence[str], temperature: float, picture: str) -> Markup:
+    rows = comparison_rows(found, names, temperature)
+    return _TAKE.format(data_uri(csv_of(rows), "text/csv"), picture)
+
+
+def _varied(clips: Sequence[Clip], most: int) -> list[Clip]:
+    """Clips of styles as different as can be, starting with the first."""
+    chosen = list(clips[:1])
+    while len(chosen) < min(most, len(clips)):
+        rest = [clip for clip in clips if clip not in chosen]
+        chosen.append(
+            min(rest, key=lambda clip: max(overlap(clip.style, one.style) for one in chosen))
+        )
+    return chosen

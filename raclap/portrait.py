@@ -1,0 +1,169 @@
+"""A reading becomes HTML: a sentence, bars with measured levels, descriptions, a course in time.
+
+In: a `Reading` and `Moment`s. Out: `markupsafe.Markup`. Deliberately not here: events, hits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from markupsafe import Markup
+
+from raclap.cards import meter
+from raclap.search import Level, Moment, Reading
+from raclap.words import TITLES, signed, word
+
+_SURELY = ((0.85, "very likely"), (0.6, "likely"), (0.35, "possibly"), (0.0, "perhaps"))
+_LIKELY = ((0.85, "very likely"), (0.6, "likely"), (0.35, "possible"), (0.1, "less likely"))
+_READING = Markup(
+    '<section class="reading"><h2>How it is spoken</h2><p class="sentence">{sentence}</p>'
+    '<p class="legend">What the model hears, likeliest first, and what was measured in the sound.'
+    '</p><div class="attributes">{attributes}</div><h2>Descriptions that fit best</h2>'
+    '<p class="legend">Composed from what was heard; the number is the cosine with the clip.</p>'
+    '<ol class="described">{descriptions}</ol></section>'
+)
+_ATTRIBUTE = Markup('<div class="attribute"><h3>{}{}</h3><ul>{}</ul></div>')
+_CHANCE = Markup(
+    '<li><span class="name">{}</span>{}<span class="number">{:.0f} %</span>'
+    '<span class="likely">{}</span></li>'
+)
+_DESCRIBED = Markup('<li><span>{}</span><span class="number" title="cosine">{}</span></li>')
+_COURSE = Markup(
+    '<section class="course"><h2>How it changes</h2><p class="legend">Stretches of {seconds:.1f} '
+    "s, each half over the one before, from the beginning to {total:.1f} s. Emotions are shares of "
+    "the model’s belief, from 0 to 100 %.</p>{lines}</section>"
+)
+_LINE = Markup(
+    '<div class="line"><h3>{name}</h3><svg role="img" aria-label="{said}" viewBox="0 0 600 60" '
+    'preserveAspectRatio="none"><path class="area" d="{area}"/><path d="{line}"/></svg>'
+    '<span class="number">{span}</span></div>'
+)
+_UNITS = {"pitch": "Hz", "speed": "syllables a second", "energy": "dB"}
+
+
+def sentence(read: Reading) -> str:
+    """Compose one sentence of what is heard and measured."""
+    best = {name: max(shares.items(), key=lambda item: item[1]) for name, shares in _shares(read)}
+    emotion, share = best["emotion"]
+    gender = word("gender", best["gender"][0])
+    manner = "whispering" if best["phonation"][0] == "whispered" else "speaking"
+    levels = [
+        f"{word(name, level.value)} ({_measured(level)})" for name, level in read.levels.items()
+    ]
+    said = f"Sounds like a {gender} {manner}, {_first(_SURELY, share)} {word('emotion', emotion)}"
+    return f"{said}: {', '.join(levels)}." if levels else f"{said}."
+
+
+def portrait(read: Reading, most: int = 4) -> Markup:
+    """Return a sentence, attribute bars with measured levels, and the ranked descriptions.
+
+    Args:
+        read: what the engine says of a clip.
+        most: values shown of an attribute with many.
+    """
+    return _READING.format(
+        sentence=sentence(read),
+        attributes=Markup("").join(
+            _ATTRIBUTE.format(
+                TITLES[attribute],
+                _beside(read.levels.get(attribute)),
+                _chances(attribute, chances, most),
+            )
+            for attribute, chances in read.attributes.items()
+        ),
+        descriptions=Markup("").join(
+            _DESCRIBED.format(text, signed(score, 2)) for text, score in read.descriptions
+        ),
+    )
+
+
+def course(moments: Sequence[Moment], most: int = 3) -> Markup:
+    """Return the likeliest emotions and the measured levels over time, one line each.
+
+    Args:
+        moments: in order; an empty sequence gives nothing.
+        most: emotions shown.
+    """
+    if not moments:
+        return Markup("")
+    middles = [moment.start + moment.seconds / 2 for moment in moments]
+    total = moments[-1].start + moments[-1].seconds
+    means = {
+        name: np.mean([moment.emotion[name] for moment in moments]) for name in moments[0].emotion
+    }
+    lines = [
+        _line(
+            word("emotion", name).capitalize(),
+            [(at, 100 * moment.emotion[name]) for at, moment in zip(middles, moments, strict=True)],
+            total,
+            "%",
+            (0.0, 100.0),
+        )
+        for name in sorted(means, key=means.__getitem__, reverse=True)[:most]
+    ]
+    for name, unit in _UNITS.items():
+        points = [
+            (at, moment.levels[name].number)
+            for at, moment in zip(middles, moments, strict=True)
+            if name in moment.levels
+        ]
+        if len(points) > 1:
+            lines.append(_line(TITLES[name], points, total, unit))
+    return _COURSE.format(seconds=moments[0].seconds, total=total, lines=Markup("").join(lines))
+
+
+def likely(probability: float) -> str:
+    """Return a probability in words."""
+    return _first(_LIKELY, probability)
+
+
+def _first(scale: Sequence[tuple[float, str]], share: float) -> str:
+    return next((words for least, words in scale if share >= least), "unlikely")
+
+
+def _shares(read: Reading) -> list[tuple[str, dict[str, float]]]:
+    return list(read.attributes.items())
+
+
+def _line(
+    name: str,
+    points: Sequence[tuple[float, float]],
+    total: float,
+    unit: str,
+    bounds: tuple[float, float] | None = None,
+) -> Markup:
+    times, values = np.array(points).T
+    low, high = bounds or (values.min(), values.max())
+    x = 600 * times / total
+    y = 56 - 52 * (values - low) / max(high - low, 1e-9)
+    path = " ".join(f"{a:.1f} {b:.1f}" for a, b in zip(x, y, strict=True))
+    digits = 1 if unit.startswith("syllables") else 0
+    least, most = signed(values.min(), digits), signed(values.max(), digits)
+    return _LINE.format(
+        name=name,
+        said=f"{name} over time: from {least} to {most} {unit}, at most at "
+        f"{times[values.argmax()]:.1f} s, at least at {times[values.argmin()]:.1f} s",
+        line=f"M{path}",
+        area=f"M{x[0]:.1f} 60 L{path} L{x[-1]:.1f} 60Z",
+        span=f"{least} to {most} {unit}",
+    )
+
+
+def _measured(level: Level) -> str:
+    number = signed(level.number, 0 if level.unit == "Hz" else 1)
+    return f"{number} {level.unit.replace('/s', ' a second')}"
+
+
+def _beside(level: Level | None) -> Markup:
+    if level is None:
+        return Markup("")
+    return Markup('<span class="measured">{}, measured</span>').format(_measured(level))
+
+
+def _chances(attribute: str, chances: dict[str, float], most: int) -> Markup:
+    ranked = sorted(chances.items(), key=lambda item: -item[1])[:most]
+    return Markup("").join(
+        _CHANCE.format(word(attribute, value), meter(share), 100 * share, likely(share))
+        for value, share in ranked
+    )

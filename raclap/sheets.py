@@ -1,0 +1,77 @@
+"""Results as files that a person can keep: CSV and JSON.
+
+In: hits, comparisons. Out: text, and links that hold it. Deliberately not here: HTML.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+
+from raclap.comparison import Comparison
+from raclap.search import Hit
+from raclap.style import ATTRIBUTES
+
+
+def hit_rows(hits: Sequence[Hit]) -> list[dict[str, Any]]:
+    """Return one flat record a hit, all with the same keys; "" is unknown."""
+    return [
+        {
+            "rank": hit.rank,
+            "id": hit.clip.id,
+            "score": hit.score,
+            **{name: getattr(hit.clip, name) for name in ATTRIBUTES},
+            **{name: getattr(hit.clip, name) for name in ("speaker", "language", "corpus")},
+            "text": hit.clip.text,
+            "seconds": hit.clip.seconds,
+        }
+        for hit in hits
+    ]
+
+
+def comparison_rows(
+    found: Comparison, names: Sequence[str], temperature: float
+) -> list[dict[str, Any]]:
+    """Return one flat record a pair; an unknown overlap is ""."""
+    relation = found.relation_at(temperature)
+    return [
+        {
+            "clip": found.clips[n],
+            "name": names[n],
+            "description": found.texts[m],
+            "similarity": float(found.similarity[n, m]),
+            "relation": float(relation[n, m]),
+            "overlap": "" if np.isnan(found.overlap[n, m]) else float(found.overlap[n, m]),
+        }
+        for n in range(len(found.clips))
+        for m in range(len(found.texts))
+    ]
+
+
+def csv_of(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return records as CSV with a header; a text that a spreadsheet would run is quoted."""
+    file = io.StringIO()
+    writer = csv.DictWriter(file, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({name: _inert(value) for name, value in row.items()} for row in rows)
+    return file.getvalue()
+
+
+def json_of(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return records as JSON."""
+    return json.dumps(list(rows), ensure_ascii=False, indent=2) + "\n"
+
+
+def data_uri(text: str, kind: str) -> str:
+    """Return an address that is the text itself, so that nothing is kept on the server."""
+    return f"data:{kind};charset=utf-8,{quote(text)}"
+
+
+def _inert(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value[:1] in "=+-@\t\r" and value else value

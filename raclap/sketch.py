@@ -1,0 +1,115 @@
+"""What a page draws of a gallery: each clip's waveform in outline, and its place on a map.
+
+In: a `Gallery`. Out: a `Sketch`, computed once and kept beside the gallery where that can be
+written. Deliberately not here: drawing, torch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from raclap.index import Gallery
+
+BARS = 64
+FILE = "sketch.npz"
+_MOST_NEIGHBOURS = 3_000  # t-SNE of more clips takes too long for a first start
+_SEED = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Sketch:
+    """Outlines and places of N clips.
+
+    Attributes:
+        peaks: (N, BARS) uint8, the loudest sample of each stretch against the clip's loudest; 0
+            throughout where a file cannot be read.
+        places: (N, 2) float32 from 0 to 1; what sounds alike lies close.
+    """
+
+    peaks: np.ndarray
+    places: np.ndarray
+
+
+def sketch(gallery: Gallery) -> Sketch:
+    """Return the sketch of a gallery, from beside it or made anew."""
+    key = _key(gallery)
+    file = gallery.folder / FILE if gallery.folder else None
+    kept = _read(file, key) if file else None
+    if kept:
+        return kept
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:  # soundfile decodes outside Python
+        peaks = np.stack(list(pool.map(_peaks, (clip.path for clip in gallery.clips))))
+    drawn = Sketch(peaks=peaks, places=places(gallery.vectors))
+    if file and os.access(file.parent, os.W_OK):
+        part = file.with_suffix(f".{os.getpid()}.part")
+        with part.open("wb") as open_file:
+            np.savez(open_file, key=np.array(key), peaks=drawn.peaks, places=drawn.places)
+        part.replace(file)
+    return drawn
+
+
+def outline(samples: np.ndarray) -> np.ndarray:
+    """Return the (BARS,) uint8 peaks of (S,) samples."""
+    stretches = np.array_split(np.abs(samples), BARS)
+    loudest = np.array([stretch.max(initial=0) for stretch in stretches])
+    return np.round(255 * loudest / max(loudest.max(), 1e-9)).astype(np.uint8)
+
+
+def places(vectors: np.ndarray) -> np.ndarray:
+    """Lay clips out on a square, neighbours side by side; the same every time.
+
+    t-SNE (van der Maaten & Hinton 2008) by cosine, or principal components of a gallery too large
+    or too small for it.
+
+    Args:
+        vectors: (N, D) float32 unit vectors.
+
+    Returns:
+        (N, 2) float32 from 0 to 1.
+    """
+    from sklearn.decomposition import PCA  # sklearn takes a while to import
+    from sklearn.manifold import TSNE
+
+    count = len(vectors)
+    if 8 <= count <= _MOST_NEIGHBOURS:
+        perplexity = min(30.0, (count - 1) / 3)
+        flat = TSNE(
+            metric="cosine", init="pca", perplexity=perplexity, random_state=_SEED
+        ).fit_transform(vectors)
+    else:
+        dims = min(2, *vectors.shape)
+        found = PCA(dims, random_state=_SEED).fit_transform(vectors)
+        flat = np.pad(found, ((0, 0), (0, 2 - dims)))
+    low, high = flat.min(axis=0), flat.max(axis=0)
+    return ((flat - low) / np.maximum(high - low, 1e-9)).astype(np.float32)
+
+
+def _peaks(path: str) -> np.ndarray:
+    try:
+        samples, _ = soundfile.read(path, dtype="float32", always_2d=True)
+    except (OSError, RuntimeError, ValueError):  # gone or damaged since it was indexed
+        return np.zeros(BARS, np.uint8)
+    return outline(samples[:, 0])
+
+
+def _key(gallery: Gallery) -> str:
+    names = "\0".join(clip.id for clip in gallery.clips).encode()
+    return hashlib.sha256(names + gallery.vectors.tobytes()).hexdigest()
+
+
+def _read(file: Path, key: str) -> Sketch | None:
+    try:
+        with np.load(file, allow_pickle=False) as arrays:
+            if str(arrays["key"]) != key:
+                return None
+            return Sketch(peaks=arrays["peaks"], places=arrays["places"])
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None

@@ -1,0 +1,59 @@
+"""Words for clips and values, as a page says them.
+
+In: attributes, values, clips. Out: short plain text. Deliberately not here: descriptions that the
+model reads (``wording``), HTML.
+"""
+
+from __future__ import annotations
+
+from raclap.corpus import Clip
+from raclap.style import ATTRIBUTES
+
+TITLES = {name: name.capitalize() for name in ATTRIBUTES} | {
+    "phonation": "Voicing",
+    "corpus": "Source",
+}
+
+_WORDS = {
+    "emotion": {
+        "surprise_negative": "unpleasantly surprised",
+        "surprise_positive": "pleasantly surprised",
+    },
+    "gender": {"female": "woman", "male": "man"},
+    "intensity": {"low": "mild", "normal": "moderate", "strong": "intense"},
+    "pitch": {"low": "low pitch", "medium": "mid pitch", "high": "high pitch"},
+    "speed": {"low": "slow", "medium": "medium pace", "high": "fast"},
+    "energy": {"low": "quiet", "medium": "medium effort", "high": "loud"},
+}
+ORDER = ("emotion", "intensity", "gender", "pitch", "speed", "energy", "phonation")
+
+
+def word(attribute: str, value: str) -> str:
+    """Return a value of an attribute as one would say it: ``pitch``, ``low`` is "low pitch"."""
+    return _WORDS.get(attribute, {}).get(value, value.replace("_", " "))
+
+
+def name(clip: Clip) -> str:
+    """Return a short, readable name, e.g. for the axis of a figure: "angry woman, ada"."""
+    style = " ".join(word(key, getattr(clip, key)) for key in ("emotion", "gender")).strip()
+    return ", ".join(part for part in (style, clip.speaker) if part) if style else clip.id
+
+
+def label(clip: Clip) -> str:
+    """Return a line to choose a clip by: its name, intensity and what is said."""
+    said = clip.text if len(clip.text) <= 48 else f"{clip.text[:46].rstrip()}…"
+    intensity = word("intensity", clip.intensity) if clip.intensity in ("low", "strong") else ""
+    parts = (name(clip), intensity, f"“{said}”" if said else "")
+    return " · ".join(part for part in parts if part)
+
+
+def who(clip: Clip) -> str:
+    """Return speaker, language, source and length, as far as they are known."""
+    seconds = f"{clip.seconds:.1f} s" if clip.seconds else ""
+    speaker = f"speaker {clip.speaker}" if clip.speaker else ""
+    return " · ".join(part for part in (speaker, clip.language, clip.corpus, seconds) if part)
+
+
+def signed(number: float, digits: int) -> str:
+    """Return a number with a true minus sign."""
+    return f"{number:.{digits}f}".replace("-", "−")

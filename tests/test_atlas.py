@@ -1,0 +1,67 @@
+"""A gallery as a map. Run: pytest tests/test_atlas.py."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+from conftest import HOSTILE_NAME
+
+from raclap import atlas as room
+from raclap.atlas import atlas
+from raclap.corpus import Clip
+from raclap.search import Hit
+
+CLIPS = [
+    Clip(id=HOSTILE_NAME, path="", emotion="sad"),
+    Clip(id="b", path="", emotion="angry"),
+    Clip(id="c", path="", emotion="angry"),
+    Clip(id="d", path=""),
+]
+PLACES = np.array([[0, 0], [1, 0], [0, 1], [1, 1]], np.float32)
+
+
+def drawn(clips=CLIPS, colour="emotion", hits=()) -> str:
+    places = PLACES if len(clips) == 4 else np.zeros((len(clips), 2), np.float32)
+    return str(atlas(clips, places, lambda clip: f"clips/{clips.index(clip)}", colour, hits))
+
+
+def test_every_clip_is_a_point_at_its_place_in_its_colour() -> None:
+    points = re.findall(r'<circle class="([^"]+)" cx="([\d.]+)" cy="([\d.]+)"', drawn())
+    assert points == [
+        ("c0", "40.0", "40.0"),
+        ("c1", "960.0", "40.0"),
+        ("c1", "40.0", "960.0"),
+        ("rest", "960.0", "960.0"),
+    ]
+    keys = re.findall(r'data-only="(\w+)".*?</i>(\w+) <small>(\d+)', drawn())
+    assert keys == [("c0", "sad", "1"), ("c1", "angry", "2"), ("rest", "others", "1")]
+
+
+def test_hits_are_ringed_and_the_query_lies_amid_them() -> None:
+    hits = [Hit(rank=n, clip=CLIPS[n], score=0.5, path="") for n in (1, 2)]
+    html = drawn(hits=hits)
+    assert len(re.findall(r'class="c1 hit-point"', html)) == 2
+    assert re.findall(r'class="rank-mark"[^>]*>(\d)<', html) == ["1", "2"]
+    assert 'class="query-mark" d="M500.0 500.0m' in html
+    assert "query-mark" not in drawn()
+
+
+def test_one_point_can_be_reached_by_tab_and_all_have_names() -> None:
+    html = drawn()
+    assert html.count('tabindex="0"') == 1
+    assert html.count('role="button"') == len(re.findall("<circle [^>]*aria-label=", html)) == 4
+
+
+def test_a_large_gallery_is_thinned_but_no_hit_is_lost(monkeypatch) -> None:
+    monkeypatch.setattr(room, "MOST_POINTS", 10)
+    clips = [Clip(id=str(n), path="", speaker=f"s{n}") for n in range(95)]
+    hits = [Hit(rank=1, clip=clips[11], score=0.5, path="")]
+    html = drawn(clips, "speaker", hits)
+    assert html.count("<circle") == 11
+    assert "Map of 11 of 95 clips" in html
+    assert len(set(re.findall(r'<circle class="(\w+)', html))) == 11  # ten colours and the rest
+
+
+def test_hostile_names_are_escaped() -> None:
+    assert "<img" not in drawn()

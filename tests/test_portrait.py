@@ -1,0 +1,89 @@
+"""A reading as HTML. Run: pytest tests/test_portrait.py."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from conftest import HOSTILE_NAME, HOSTILE_TEXT
+
+from raclap.portrait import course, portrait, sentence
+from raclap.search import Level, Moment, Reading
+
+READ = Reading(
+    clip="x.wav",
+    seconds=1.0,
+    attributes={
+        "gender": {"female": 0.8, "male": 0.2},
+        "emotion": {"sad": 0.01, "angry": 0.9, "happy": 0.04, "calm": 0.03, "bored": 0.02},
+        "pitch": {"low": 0.1, "medium": 0.2, "high": 0.7},
+        "energy": {"low": 1.0, "medium": 0.0, "high": 0.0},
+        "phonation": {"whispered": 0.4, "voiced": 0.6},
+    },
+    levels={
+        "pitch": Level(value="high", number=231.4, unit="Hz"),
+        "speed": Level(value="low", number=3.14, unit="syllables/s"),
+        "energy": Level(value="low", number=-4.04, unit="dB"),
+    },
+    descriptions=[("a furious voice", 0.51), ("a sad voice", -0.02)],
+)
+
+
+def moments(*shares: float) -> list[Moment]:
+    return [
+        Moment(
+            start=1.5 * at,
+            seconds=3.0,
+            emotion={"angry": share, "sad": 1 - share, "calm": 0.0, "bored": 0.0},
+            levels={"pitch": Level(value="low", number=100.0 + at, unit="Hz")},
+        )
+        for at, share in enumerate(shares)
+    ]
+
+
+def test_probabilities_and_levels_are_said_in_words_and_numbers() -> None:
+    html = str(portrait(READ))
+    assert "231 Hz" in html
+    assert "−4.0 dB" in html
+    assert html.index(">angry<") < html.index(">happy<")
+    assert ">sad<" not in html  # only the four likeliest of many values
+    assert "90 %" in html
+    assert "very likely" in html
+    assert html.index("a furious voice") < html.index("a sad voice")
+
+
+def test_one_sentence_sums_up() -> None:
+    assert sentence(READ) == (
+        "Sounds like a woman speaking, very likely angry: high pitch (231 Hz), slow (3.1 syllables "
+        "a second), quiet (−4.0 dB)."
+    )
+    unsure = replace(
+        READ,
+        attributes=READ.attributes
+        | {"emotion": {"sad": 0.5, "calm": 0.5}, "phonation": {"whispered": 0.9, "voiced": 0.1}},
+        levels={},
+    )
+    assert sentence(unsure) == "Sounds like a woman whispering, possibly sad."
+
+
+def test_a_course_shows_the_likeliest_emotions_and_what_was_measured() -> None:
+    html = str(course(moments(0.2, 0.9, 0.4)))
+    assert re.findall(r"<h3>(\w+)</h3>", html) == ["Angry", "Sad", "Calm", "Pitch"]
+    assert "Angry over time: from 20 to 90 %, at most at 3.0 s, at least at 1.5 s" in html
+    assert "Pitch over time: from 100 to 102 Hz" in html
+    # 6 s are 600 wide; 90 % of 52 above the ground at 56.
+    assert "300.0 9.2" in html
+    assert course([]) == ""
+
+
+def test_hostile_texts_are_escaped() -> None:
+    hostile = replace(
+        READ,
+        clip=HOSTILE_NAME,
+        attributes=READ.attributes | {"emotion": {HOSTILE_NAME: 1.0}},
+        levels={"pitch": Level(value="low", number=1.0, unit=HOSTILE_NAME)},
+        descriptions=[(HOSTILE_TEXT, 0.5)],
+    )
+    html = str(portrait(hostile))
+    assert "<img" not in html
+    assert "<script" not in html
