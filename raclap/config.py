@@ -65,6 +65,7 @@ class TextConfig:
         hidden: width of the projection's hidden layer.
         dropout: inside the projection, 0 to 1.
         max_tokens: longer descriptions are cut here.
+        clauses: weight of a description's clauses, each encoded by itself, beside the whole.
     """
 
     encoder: str = "sentence-transformers/all-MiniLM-L6-v2"
@@ -72,12 +73,14 @@ class TextConfig:
     hidden: int = 512
     dropout: float = 0.1
     max_tokens: int = 96
+    clauses: float = 2.0
 
     def __post_init__(self) -> None:
         _require(self.frozen_layers >= 0, self, "frozen_layers", "0 or more")
         _require(self.hidden > 0, self, "hidden", "positive")
         _require(0 <= self.dropout < 1, self, "dropout", "from 0 to below 1")
         _require(self.max_tokens >= 8, self, "max_tokens", "8 or more")
+        _require(self.clauses >= 0, self, "clauses", "0 or more")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,19 +190,31 @@ class TrainConfig:
             _require(0 <= getattr(self, name) <= 1, self, name, "from 0 to 1")
 
 
+HEADS = TrainConfig(
+    epochs=10,
+    head_rate=1e-3,
+    speech_rate=0.0,
+    text_rate=0.0,
+    average=0.999,
+    attributes=1.0,
+    positives="style",
+    wordings=3,
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """Everything that decides a trained model: its shape and both stages."""
 
     model: ModelConfig = field(default_factory=ModelConfig)
     relation: RelationConfig = field(default_factory=RelationConfig)
-    ess: TrainConfig = field(default_factory=TrainConfig)
-    # Heads over encoders that stay as stage one left them: cheap steps, so there are many.
-    ra: TrainConfig = field(
+    ess: TrainConfig = field(
         default_factory=lambda: TrainConfig(
-            epochs=24, speech_rate=0.0, text_rate=0.0, copies=1, wordings=4
+            epochs=9, batch=256, head_rate=1e-3, text_rate=5e-5, partial=0.6, average=0.998
         )
     )
+    # Heads over encoders that stay as stage one left them: cheap steps, so there are many.
+    ra: TrainConfig = field(default_factory=lambda: HEADS)
 
 
 def preset(name: str) -> Config:

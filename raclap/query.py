@@ -26,6 +26,9 @@ _POLITE = ("love to", "keen to", "eager to", "curious to", "interested in")  # "
 MAX_CHARACTERS = 1_000
 _NOTHING = ("", "")
 _DEGREES = ("degree", "utter", "modifier")
+_JOINTS = re.compile(
+    r"[,.:;?!/]|\b(?:and|with|in|at|as if|while|who|that)\b", flags=re.IGNORECASE
+)  # where one thing said of a voice may end
 
 
 def check_text(text: str) -> str:
@@ -96,6 +99,17 @@ def _nearest(word: str) -> str:
     limit = 1 if len(drawn) < 8 else 2
     found = process.extractOne(drawn, _targets(), scorer=OSA.distance, score_cutoff=limit)
     return found[0] if found else word
+
+
+def clauses(text: str) -> list[str]:
+    """Part a description where one thing said of a voice ends and the next begins.
+
+    Returns:
+        The clauses, punctuation and joining words left out; empty if there is only one.
+    """
+    parts = [part.strip() for part in _JOINTS.split(text)]
+    parts = [part for part in parts if len(part) > 2]
+    return parts if len(parts) > 1 else []
 
 
 def mentioned(text: str) -> Style:

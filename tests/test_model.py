@@ -168,8 +168,25 @@ def test_training_sees_what_encoding_gives(model, voices):
     with torch.no_grad():
         out = model(frames, model.pool_texts(TEXTS))
     assert (out.speech * model.encode_speech(voices)).sum(-1).min() > 0.9999
-    assert (out.text * model.encode_text(TEXTS)).sum(-1).min() > 0.9999
+    whole = model.encode_text(TEXTS)[1]  # the one text of a single clause
+    assert (out.text[1] * whole).sum() > 0.9999
     torch.testing.assert_close(out.logits, model.scale * out.speech @ out.text.T)
+
+
+def test_a_description_is_its_whole_and_its_clauses(model):
+    text = "A calm woman, speaking slowly and with a deep voice."
+    parts = ["A calm woman", "speaking slowly", "a deep voice"]
+    whole = model(model_frames(model), model.pool_texts([text])).text[0].detach()
+    each = model.encode_text(parts)  # of one clause each, so as they are
+    expected = torch.nn.functional.normalize(
+        whole + model.config.text.clauses * each.mean(0), dim=0
+    )
+    torch.testing.assert_close(model.encode_text([text])[0], expected, atol=1e-5, rtol=1e-4)
+
+
+def model_frames(model):
+    """Some clip: the text side does not depend on it."""
+    return raclap.model.Frames.collate([model.speech.lower(np.zeros(8000, np.float32))])
 
 
 # ---- saving and loading
