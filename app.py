@@ -39,9 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     checkpoint = args.checkpoint or str(CHECKPOINT)
     try:
         if args.mcp and importlib.util.find_spec("mcp") is None:
-            raise InputError(
-                '--mcp needs an extra package; install it with: pip install "gradio[mcp]"'
-            )
+            raise InputError('--mcp needs an extra package; install it with: pip install "mcp<2"')
         engine = Engine.open(checkpoint, indexed(args.gallery, checkpoint))
         threading.Thread(target=warm, args=[engine], daemon=True).start()
         build(engine).launch(

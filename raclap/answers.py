@@ -147,6 +147,8 @@ def endpoints(engine: Engine) -> None:
     clip = gr.Audio(label="Voice", type="filepath", visible=False)
     top = gr.Number(10, label="Number of results", precision=0, visible=False)
     where = gr.JSON(label="Filters", visible=False)
+    # Gradio's own schema for any JSON is not a valid one, and MCP clients refuse it.
+    where.api_info = lambda: {"type": "object", "additionalProperties": {"type": "string"}}
     without = gr.Textbox("", label="Not wanted", visible=False)
     varied = gr.Checkbox(False, label="Varied voices", visible=False)
     change = gr.Textbox(label="Change", visible=False)

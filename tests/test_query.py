@@ -131,12 +131,12 @@ def test_mentions_say_where_they_are(text, found):
         ("in the manner of a listener", "in the manner of a listener"),
     ],
 )
+def test_a_comparative_is_read_as_its_positive(asked, known):
+    assert positive(asked) == known
+
+
 def test_clauses_part_what_is_said():
     text = "A frightened woman, whispering fast and with a high pitch."
     assert clauses(text) == ["A frightened woman", "whispering fast", "a high pitch"]
     assert clauses("an angry man") == clauses("") == clauses("...") == []
     assert clauses("a thin band of sound") == []  # joining words are whole words
-
-
-def test_a_comparative_is_read_as_its_positive(asked, known):
-    assert positive(asked) == known

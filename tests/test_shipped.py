@@ -97,6 +97,40 @@ def test_what_is_asked_for_is_found(engine, query, wanted):
     assert len(fitting) >= 3
 
 
+@pytest.mark.parametrize(
+    ("change", "start", "wanted", "least"),
+    [
+        ("a woman", {"gender": "male"}, {"gender": "female"}, 0.9),
+        ("slower", {"speed": "high"}, {"speed": "low"}, 0.5),
+        ("louder", {"energy": "low"}, {"energy": "high"}, 0.5),
+        ("angrier", {"emotion": "calm"}, {"emotion": "angry"}, 0.2),
+    ],
+)
+def test_a_blend_moves_a_clip_toward_the_change(engine, change, start, wanted, least):
+    clips = [clip for clip in engine.gallery.clips if start.items() <= clip.style.known.items()]
+
+    def share(weight: float) -> float:
+        found = [
+            hit.clip
+            for clip in clips[::8]
+            for hit in engine.blend(clip.id, {change: weight}, 6)
+            if hit.clip.id != clip.id
+        ]
+        return float(np.mean([wanted.items() <= clip.style.known.items() for clip in found]))
+
+    before, after = share(0.0), share(2.0)
+    print(f"{change}: {before:.0%} of the nearest before, {after:.0%} after")
+    assert after >= least
+    assert after > before
+
+
+def test_what_is_not_wanted_is_not_found(engine):
+    plain = engine.search_text("angry", 20)
+    without = engine.search_text("angry", 20, without="a man")
+    assert sum(hit.clip.gender == "male" for hit in plain) >= 3
+    assert sum(hit.clip.gender == "male" for hit in without) == 0
+
+
 def test_the_app_starts_and_answers(tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
