@@ -121,7 +121,7 @@ class RelationConfig:
     weight: float = 0.5
     temperature: float = 0.05
     student_temperature: float = 0.0
-    wordings: int = 6
+    wordings: int = 4
 
     def __post_init__(self) -> None:
         kinds = ("cross", "within", "overlap")
@@ -192,7 +192,8 @@ class TrainConfig:
 
 HEADS = TrainConfig(
     epochs=10,
-    head_rate=1e-3,
+    copies=1,
+    head_rate=5e-4,
     speech_rate=0.0,
     text_rate=0.0,
     average=0.999,

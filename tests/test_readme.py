@@ -266,7 +266,7 @@ def test_the_settings_are_those_of_the_preset():
     base = preset("base")
     assert f"| {base.relation.weight}, {base.relation.temperature} |" in README
     assert base.model.speech.frozen_layers == base.model.text.frozen_layers == 3
-    words = {2: "two", 6: "six"}
+    words = {2: "two", 4: "four"}
     assert f"mean over {words[base.relation.wordings]} wordings" in README
     assert f"for {words[base.ess.copies - 1]} augmented" in " ".join(README.split())
     assert min(base.ess.speech_rate, base.ess.text_rate) > 0
