@@ -450,6 +450,7 @@ def test_axe_finds_no_serious_violation(page: playwright.Page, voice: Path) -> N
     axe = resources.files("axe_core_python") / "axe.min.js"
 
     def serious() -> list[str]:
+        page.wait_for_function("!document.querySelector('.pending')")  # dimmed until it is there
         page.wait_for_timeout(300)  # colours change over a moment
         found = page.evaluate("async () => (await axe.run()).violations")
         return [
