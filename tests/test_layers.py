@@ -17,7 +17,17 @@ SHARED = (
 )
 LEARNING = ("data", "loss", "metrics", "essr", "evaluate", "train")
 USING = (
-    *("index", "sketch", "reading", "timeline", "intake", "comparison", "ranking", "search"),
+    *(
+        "index",
+        "sketch",
+        "reading",
+        "checkpoint",
+        "timeline",
+        "intake",
+        "comparison",
+        "ranking",
+        "search",
+    ),
     *("words", "sheets", "cards", "portrait", "matrix", "atlas", "snippets"),
     *("answers", "widgets", "finder", "listener", "blender", "pairs", "explorer", "interface"),
 )
@@ -96,6 +106,15 @@ def test_the_tests_mirror_the_rooms():
     tests = {path.stem.removeprefix("test_") for path in (ROOT / "tests").glob("test_*.py")}
     # Rooms that only serve one other are tested through it.
     within = {"lexicon", "layouts", "tables", "tiny", "essr", "reading", "intake", "answers"}
-    within |= {"timeline", "comparison", "widgets", "finder", "listener", "blender", "pairs"}
+    within |= {
+        "checkpoint",
+        "timeline",
+        "comparison",
+        "widgets",
+        "finder",
+        "listener",
+        "blender",
+        "pairs",
+    }
     within |= {"explorer", "words", "snippets", "__main__"}
     assert set(ORDER) - within <= tests
