@@ -452,7 +452,9 @@ def test_axe_finds_no_serious_violation(page: playwright.Page, voice: Path) -> N
     def serious() -> list[str]:
         page.wait_for_function("!document.querySelector('.pending')")  # dimmed until it is there
         page.wait_for_timeout(300)  # colours change over a moment
-        found = page.evaluate("async () => (await axe.run()).violations")
+        found = page.evaluate(
+            "async () => (await axe.run({resultTypes: ['violations']})).violations"
+        )
         return [
             f"{each['id']}: {node['html'][:160]}"
             for each in found
