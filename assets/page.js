@@ -34,7 +34,8 @@
   document.addEventListener("input", (event) => {
     if (!event.target.matches?.(".seek")) return;
     const audio = event.target.closest(".player").querySelector("audio");
-    const go = () => { audio.currentTime = (event.target.value / 1000) * audio.duration; };
+    const share = event.target.value / 1000;
+    const go = () => { audio.currentTime = share * audio.duration; };
     if (audio.duration) go();
     else { audio.addEventListener("loadedmetadata", go, { once: true }); audio.load(); }
   });

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from safetensors import SafetensorError
 
 from raclap import audio, query, ranking
+from raclap.checkpoint import CHECKPOINT, open_reader
 from raclap.comparison import Comparison, compare
 from raclap.config import InputError
 from raclap.corpus import Clip
@@ -45,7 +45,6 @@ __all__ = [
 ]
 
 ROOT = Path(__file__).resolve().parent.parent
-CHECKPOINT = ROOT / "checkpoints" / "raclap-base"
 BUNDLED = ROOT / "assets" / "gallery"
 # Texts that say nothing of style, from which a change of nothing in particular is reckoned.
 _NEUTRAL = ("a person speaking", "a voice", "someone talking")
@@ -295,34 +294,6 @@ class Engine:
                 zip(scores, (gallery.clips[row] for row in rows), strict=True), start=1
             )
         ]
-
-
-def open_reader(checkpoint: str | Path = CHECKPOINT) -> Reader:
-    """Load a checkpoint from a folder or, by its name, from the hub.
-
-    Raises:
-        InputError: it is missing or damaged.
-    """
-    from raclap.model import RACLAP  # transformers takes seconds to import
-
-    try:
-        model = RACLAP.from_pretrained(str(checkpoint))
-    except InputError:
-        raise
-    except (OSError, ValueError, LookupError, TypeError, RuntimeError, SafetensorError) as error:
-        if Path(checkpoint).is_dir():
-            reason = str(error).strip().partition("\n")[0]
-            raise InputError(
-                f"The checkpoint {checkpoint} is damaged ({reason}); restore it, e.g. with git, or "
-                "give another one with --checkpoint."
-            ) from error
-        raise InputError(
-            f"There is no checkpoint {checkpoint}, as a folder or on the hub; give one with "
-            "--checkpoint."
-        ) from error
-    # Vectors of all attribute values are kept beside the weights, so that the next start is quick.
-    cache = Path(checkpoint) / "values.npz" if Path(checkpoint).is_dir() else None
-    return Reader(model, cache)
 
 
 def _waveform(clip: str | Path | np.ndarray) -> np.ndarray:

@@ -20,8 +20,9 @@ LEARNING = (
     *("train", "study"),
 )
 USING = (
-    *("index", "sketch", "reading", "timeline", "evidence", "intake", "comparison", "ranking"),
-    *("search", "words", "sheets", "cards", "portrait", "matrix", "atlas", "snippets"),
+    *("index", "sketch", "reading", "checkpoint", "timeline", "evidence", "intake"),
+    *("comparison", "ranking", "search"),
+    *("words", "sheets", "cards", "portrait", "matrix", "atlas", "snippets"),
     *("answers", "widgets", "finder", "listener", "blender", "pairs", "explorer", "interface"),
 )
 DOORS = ("command", "__main__")  # the command line joins learning and using
@@ -99,6 +100,15 @@ def test_the_tests_mirror_the_rooms():
     tests = {path.stem.removeprefix("test_") for path in (ROOT / "tests").glob("test_*.py")}
     # Rooms that only serve one other are tested through it.
     within = {"lexicon", "layouts", "tables", "tiny", "essr", "reading", "intake", "answers"}
-    within |= {"timeline", "comparison", "widgets", "finder", "listener", "blender", "pairs"}
+    within |= {
+        "checkpoint",
+        "timeline",
+        "comparison",
+        "widgets",
+        "finder",
+        "listener",
+        "blender",
+        "pairs",
+    }
     within |= {"explorer", "words", "snippets", "__main__"}
     assert set(ORDER) - within <= tests
