@@ -19,6 +19,7 @@ from raclap.config import PRESETS, InputError
 VERBS = {
     "corpus": command.corpus,
     "train": command.train,
+    "study": command.study,
     "evaluate": command.evaluate,
     "index": command.index,
     "search": command.search,

@@ -9,6 +9,7 @@ import pytest
 from stub import write_voice
 
 from raclap import study as room
+from raclap.__main__ import main
 from raclap.config import InputError, preset
 from raclap.corpus import Clip, write_manifest
 from raclap.essr import Protocol
@@ -94,3 +95,12 @@ def test_the_speech_encoder_must_be_still(manifest, tmp_path, monkeypatch):
     monkeypatch.setattr("test_study.CONFIG", moving)
     with pytest.raises(InputError, match=r"ra.speech_rate to 0"):
         run(manifest, tmp_path, ["ess-clap"])
+
+
+def test_the_verb_tells_a_mistake_in_one_sentence(manifest, tmp_path, capsys):
+    given = ["study", "--preset", "tiny", "--manifest", str(manifest), "--output", str(tmp_path)]
+    assert main([*given, "--seeds", "0"]) == 2
+    assert main([*given, "--recipe", "magic"]) == 2
+    told = capsys.readouterr().err.splitlines()
+    assert told[0] == "--seeds is 0; it must be 1 or more."
+    assert told[-1].startswith("There is no recipe 'magic'")
