@@ -7,8 +7,9 @@ here: the loop around it (``train``) and the formulas of the terms (``loss``, ``
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
@@ -65,23 +66,24 @@ class Objective:
         with torch.autocast(self.model.device.type, torch.bfloat16):
             student: Output = self.model(frames, self.pool(texts + probes))
         logits = student.logits[:, :count]  # (B, B)
-        first = self._paired(logits, batch)
-        second = third = logits.new_zeros(())
+        clips = metrics.codes(batch.styles)
+        said = metrics.codes([description.style for description in batch.descriptions])
+        paired = self._paired(logits, clips, said)
+        related = asked = logits.new_zeros(())
         if self.teacher is not None and self.relations.weight:
             fixed = self.relations.student_temperature
             tempered = student.speech @ student.text[:count].T / fixed if fixed else logits
-            second = loss.relational(tempered, *self._relations(batch, frames))
+            related = loss.relational(tempered, *self._relations(batch, frames, clips, said))
         if probes:
-            third = self._attributes(student.logits[:, count:], batch)
+            asked = self._attributes(student.logits[:, count:], batch.corpora, clips)
         weight = self.relations.weight if self.teacher is not None else 0.0
-        return loss.combine(first, second, third, weight, self.config.attributes)
+        return loss.combine(paired, related, asked, weight, self.config.attributes)
 
-    def _paired(self, logits: Tensor, batch: Batch) -> Tensor:
+    def _paired(self, logits: Tensor, clips: np.ndarray, said: np.ndarray) -> Tensor:
         """The term that knows only which description belongs to which clip, or which fit it."""
         fits = None
         if self.config.positives == "style":
-            said = metrics.codes([each.style for each in batch.descriptions])
-            fits = metrics.satisfied(said, metrics.codes(batch.styles)).T  # (clips, texts)
+            fits = metrics.satisfied(said, clips).T  # (clips, texts)
             fits = torch.from_numpy(fits).to(logits.device, logits.dtype)
             fits.fill_diagonal_(1.0)
         if self.config.loss == "sigmoid":
@@ -93,12 +95,13 @@ class Objective:
         )
 
     @torch.no_grad()
-    def _relations(self, batch: Batch, frames: Frames) -> tuple[Tensor, Tensor]:
+    def _relations(
+        self, batch: Batch, frames: Frames, clips: np.ndarray, said: np.ndarray
+    ) -> tuple[Tensor, Tensor]:
         """Targets over texts and over clips, (B, B) each."""
         settings, device = self.relations, self.model.device
         if settings.kind == "overlap":
-            said = metrics.codes([each.style for each in batch.descriptions])
-            similarity = torch.from_numpy(metrics.overlaps(metrics.codes(batch.styles), said))
+            similarity = torch.from_numpy(metrics.overlaps(clips, said))
             similarity = similarity.to(device, torch.float32)
         else:
             speech = normalize(self.teacher.speech(frames).float(), dim=-1)
@@ -108,14 +111,13 @@ class Objective:
         temperature = settings.temperature
         return relation(similarity, temperature), relation(similarity.T, temperature)
 
-    def _attributes(self, logits: Tensor, batch: Batch) -> Tensor:
+    def _attributes(self, logits: Tensor, corpora: Sequence[str], clips: np.ndarray) -> Tensor:
         """Each attribute by itself: which of the values of its corpus does a clip have?"""
         terms, start = [], 0
-        codes = metrics.codes(batch.styles)
         for column, name in enumerate(ATTRIBUTES):
             values = len(VALUES[name])
-            allowed = torch.stack([self._scopes[corpus][name] for corpus in batch.corpora])
-            truth = torch.from_numpy(codes[:, column]).long().to(logits.device)
+            allowed = torch.stack([self._scopes[corpus][name] for corpus in corpora])
+            truth = torch.from_numpy(clips[:, column]).long().to(logits.device)
             terms.append(
                 loss.attribute(logits[:, start : start + values], truth, allowed.to(logits.device))
             )

@@ -15,7 +15,7 @@ from raclap.loss import contrastive, relational
 from raclap.model import RACLAP
 from raclap.objective import Objective
 from raclap.relation import relation
-from raclap.style import ATTRIBUTES, VALUES, Style
+from raclap.style import ATTRIBUTES, VALUES, Style, overlap
 from raclap.towers import Frames
 from raclap.wording import Description, describe
 
@@ -103,16 +103,10 @@ def test_relations_of_every_kind(model, batch, kind):
 
 def test_true_overlap_is_the_target(model, batch):
     settings = RelationConfig(kind="overlap", weight=1.0, temperature=0.1)
-    overlap = torch.tensor([[style_overlap(clip, said) for said in SAID] for clip in STYLES])
-    expected = relational(logits_of(model, batch), relation(overlap, 0.1), relation(overlap.T, 0.1))
+    truth = torch.tensor([[overlap(clip, said) for said in SAID] for clip in STYLES])
+    expected = relational(logits_of(model, batch), relation(truth, 0.1), relation(truth.T, 0.1))
     found = cost(model, batch, model.copied(), settings).total
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
-
-
-def style_overlap(clip, said):
-    from raclap.style import overlap
-
-    return overlap(clip, said)
 
 
 def test_a_student_may_have_a_temperature_of_its_own(model, batch):
