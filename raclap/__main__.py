@@ -91,6 +91,9 @@ def parser() -> argparse.ArgumentParser:
         default=[],
         help="never train on or validate with it; repeatable",
     )
+    verb.add_argument(
+        "--thesaurus", metavar="FILE", type=Path, help="related words, for settings with words"
+    )
 
     verb = _verb(verbs, "study", "train recipes that differ in nothing else, over several seeds")
     verb.add_argument("--preset", choices=PRESETS, default="base")

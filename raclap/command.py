@@ -45,6 +45,7 @@ def train(args: Namespace) -> dict[str, Any]:
         output=args.output,
         init=args.init,
         leave_out=args.leave_out,
+        thesaurus=args.thesaurus,
     )
     return {"checkpoint": str(args.output), "stage": args.stage, **(report or {})}
 

@@ -30,6 +30,7 @@ from raclap import audio, prosody
 from raclap.config import InputError, TrainConfig
 from raclap.corpus import Clip, measured
 from raclap.style import ATTRIBUTES, VALUES, Style
+from raclap.thesaurus import Thesaurus, Words
 from raclap.towers import Frames, SpeechTower
 from raclap.wording import Description, describe, partial, prompts
 
@@ -245,6 +246,7 @@ class Batch:
         styles: of the clips, everything that is known.
         descriptions: one a clip, true of it, possibly of a part of its style only.
         probes: a description of each single value, by attribute; empty unless asked for.
+        words: drawn from a thesaurus, if there is one.
     """
 
     frames: Frames
@@ -252,15 +254,22 @@ class Batch:
     styles: list[Style]
     descriptions: list[Description]
     probes: dict[str, list[Description]]
+    words: Words | None = None
 
 
 class _Epoch(Dataset):
     """The batches of one epoch by their number, whoever asks and in whatever order."""
 
     def __init__(
-        self, features: Features, rows: Sequence[int], config: TrainConfig, epoch: int
+        self,
+        features: Features,
+        rows: Sequence[int],
+        config: TrainConfig,
+        epoch: int,
+        thesaurus: Thesaurus | None = None,
     ) -> None:
         self.features, self.config, self.epoch = features, config, epoch
+        self.thesaurus = thesaurus if config.words else None
         rng = random.Random(f"{config.seed}/{epoch}")
         self.groups = grouped(features, rows, config, rng)
 
@@ -279,7 +288,8 @@ class _Epoch(Dataset):
             descriptions=[
                 _draw(clip.style, config, key, rng) for key, clip in zip(keys, clips, strict=True)
             ],
-            probes=_probes(rng) if config.attributes else {},
+            probes=_probes(rng) if config.attributes or self.thesaurus else {},
+            words=self.thesaurus and self.thesaurus.draw(config.batch, rng),
         )
 
 
@@ -291,6 +301,7 @@ def batches(
     epoch: int,
     start: int = 0,
     workers: int = 0,
+    thesaurus: Thesaurus | None = None,
 ) -> Iterator[Batch]:
     """Yield one epoch of batches: shuffled, length-bucketed, the same for the same seed and epoch.
 
@@ -301,8 +312,9 @@ def batches(
         epoch: decides the shuffle with the seed.
         start: batches of the epoch to skip, for going on where a run stopped.
         workers: processes that prepare batches ahead; the batches are the same for any number.
+        thesaurus: words for the text tower, if ``config`` asks for them.
     """
-    plan = _Epoch(features, rows, config, epoch)
+    plan = _Epoch(features, rows, config, epoch, thesaurus)
     ahead = {"prefetch_factor": 4} if workers else {}
     yield from DataLoader(
         plan, batch_size=None, sampler=range(start, len(plan)), num_workers=workers, **ahead

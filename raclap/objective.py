@@ -22,7 +22,11 @@ from raclap.loss import Loss
 from raclap.model import RACLAP, Output
 from raclap.relation import Wordings, relation, within
 from raclap.style import ATTRIBUTES, VALUES
+from raclap.thesaurus import Words
 from raclap.towers import Frames
+
+# Which attribute each value belongs to, in the order of a batch's probes: (V,).
+_OWNER = torch.tensor([i for i, name in enumerate(ATTRIBUTES) for _ in VALUES[name]])
 
 
 class Objective:
@@ -62,22 +66,28 @@ class Objective:
         count = len(batch.styles)
         texts = [description.text for description in batch.descriptions]
         probes = [probe.text for each in batch.probes.values() for probe in each]
+        words = [] if batch.words is None else batch.words.texts + batch.words.partners
         frames = batch.frames.on(self.model.device)
         with torch.autocast(self.model.device.type, torch.bfloat16):
-            student: Output = self.model(frames, self.pool(texts + probes))
+            pooled = self.pool(texts + probes + words)
+            student: Output = self.model(frames, pooled)
         logits = student.logits[:, :count]  # (B, B)
         clips = metrics.codes(batch.styles)
         said = metrics.codes([description.style for description in batch.descriptions])
         paired = self._paired(logits, clips, said)
-        related = asked = logits.new_zeros(())
+        related = asked = worded = logits.new_zeros(())
         if self.teacher is not None and self.relations.weight:
             fixed = self.relations.student_temperature
             tempered = student.speech @ student.text[:count].T / fixed if fixed else logits
             related = loss.relational(tempered, *self._relations(batch, frames, clips, said))
-        if probes:
+        if probes and self.config.attributes:
             asked = self._attributes(student.logits[:, count:], batch.corpora, clips)
+        if batch.words is not None:
+            worded = self._words(batch.words, pooled[-len(words) :], student.text[count:])
         weight = self.relations.weight if self.teacher is not None else 0.0
-        return loss.combine(paired, related, asked, weight, self.config.attributes)
+        return loss.combine(
+            paired, related, asked, worded, weight, self.config.attributes, self.config.words
+        )
 
     def _paired(self, logits: Tensor, clips: np.ndarray, said: np.ndarray) -> Tensor:
         """The term that knows only which description belongs to which clip, or which fit it."""
@@ -123,6 +133,26 @@ class Objective:
             )
             start += values
         return torch.stack(terms).mean()
+
+
+    def _words(self, words: Words, pooled: Tensor, text: Tensor) -> Tensor:
+        """Related words lie close in the encoder, and near the values that they speak of.
+
+        Args:
+            words: N words and partners.
+            pooled: (2N, H) of the encoder.
+            text: (V + 2N, D) unit vectors of the values' descriptions, then of the words.
+        """
+        values, count, device = len(_OWNER), len(words.texts), text.device
+        related = torch.from_numpy(words.related).to(device)
+        # The words learn from the values, not the values from a thesaurus.
+        logits = self.model.log_scale.exp().detach() * (
+            text[values : values + count] @ text[:values].detach().T
+        )
+        shares = torch.from_numpy(words.meanings).to(device)
+        return loss.synonyms(
+            pooled[:count].float(), pooled[count:].float(), related
+        ) + loss.meanings(logits, shares, _OWNER.to(device))
 
 
 class _Remembered:

@@ -35,14 +35,15 @@ from raclap.data import Features, batches, grouped
 from raclap.essr import Bench, Protocol, classify
 from raclap.model import RACLAP
 from raclap.objective import Objective
+from raclap.thesaurus import Thesaurus
 from raclap.towers import Frames
 from raclap.wording import describe
 
 CACHE = Path(".cache/features")
 _SPLITS = ("train", "valid")
-_TERMS = ("total", "contrastive", "relation", "attribute")
+_TERMS = ("total", "contrastive", "relation", "attribute", "words")
 _LOG_STEPS = 10
-_WORKERS = 3  # processes that prepare batches for a GPU
+_WORKERS = 4  # processes that prepare batches for a GPU
 _VALIDATIONS = 10  # about so many in a run
 _SAVE_SECONDS = 180  # between two points from which a killed run can go on
 _CALIBRATION = 2000  # clips that set the standardisation
@@ -57,6 +58,7 @@ def train(
     output: str | Path,
     init: str | Path | None = None,
     leave_out: Sequence[str] = (),
+    thesaurus: str | Path | None = None,
     cache: str | Path = CACHE,
     device: str = "",
 ) -> dict[str, float]:
@@ -72,6 +74,7 @@ def train(
             then distorts the pretrained features less.
         leave_out: corpora of which no clip is trained on or validated with, so that they can be
             tested as unseen; ``init`` must have left them out, too.
+        thesaurus: file of related words, for settings that ask for ``words``.
         cache: folder for the frames of the frozen layers.
         device: ``cpu`` or ``cuda``; by default a GPU if there is one.
 
@@ -88,6 +91,11 @@ def train(
     if init is not None:
         _check_start(Path(init), leave_out)
     settings: TrainConfig = getattr(config, stage)
+    if settings.words and not (thesaurus and settings.text_rate):
+        raise InputError(
+            f"{stage}.words is {settings.words}; it needs a thesaurus and a text encoder that trains."
+        )
+    known_words = Thesaurus.read(thesaurus) if settings.words and thesaurus else None
     torch.manual_seed(settings.seed)
 
     # ---- model
@@ -116,7 +124,7 @@ def train(
         learning.settle(model.speech)
         held_out.settle(model.speech)
 
-    return fit(model, learning, held_out, config, stage, output, leave_out)
+    return fit(model, learning, held_out, config, stage, output, leave_out, known_words)
 
 
 def fit(
@@ -127,6 +135,7 @@ def fit(
     stage: str,
     output: str | Path,
     left_out: Sequence[str] = (),
+    thesaurus: Thesaurus | None = None,
 ) -> dict[str, float]:
     """Run the loop of one stage; see :func:`train`.
 
@@ -138,6 +147,7 @@ def fit(
         stage: ``ess`` or ``ra``.
         output: checkpoint folder.
         left_out: corpora that were left out, for the record.
+        thesaurus: words for the text tower.
     """
     settings, output = getattr(config, stage), Path(output)
     torch.manual_seed(settings.seed)
@@ -149,7 +159,7 @@ def fit(
     run.total_steps = settings.epochs * steps
     run.resume()
     while run.epoch < settings.epochs:
-        run.one_epoch(learning)
+        run.one_epoch(learning, thesaurus)
         if run.epoch % max(1, settings.epochs // _VALIDATIONS) == 0 or run.epoch == settings.epochs:
             with run.averaged():
                 run.keep_if_best(validate(model, held_out), config)
@@ -183,7 +193,7 @@ class _Run:
         self.saved = time.monotonic()
         (output / "resume").mkdir(parents=True, exist_ok=True)
 
-    def one_epoch(self, features: Features) -> None:
+    def one_epoch(self, features: Features, thesaurus: Thesaurus | None = None) -> None:
         """Train on what is left of the current epoch."""
         self.model.train()
         plan = batches(
@@ -194,6 +204,7 @@ class _Run:
             start=self.batch,
             # On a CPU the batches and the model would compete for the same cores.
             workers=_WORKERS if self.model.device.type == "cuda" else 0,
+            thesaurus=thesaurus,
         )
         total = self.total_steps // self.settings.epochs
         bar = tqdm(
