@@ -46,7 +46,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     try:
         args = parser().parse_args(argv)
-        print(json.dumps(VERBS[args.verb](args)))
+        result = VERBS[args.verb](args)
+        if result is not None:
+            print(json.dumps(result))
     except (InputError, OSError, UnicodeError) as error:
         print(error, file=sys.stderr)
         return 2

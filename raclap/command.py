@@ -32,20 +32,25 @@ def corpus(args: Namespace) -> dict[str, Any]:
     return {"manifest": str(args.output), "clips": len(clips)}
 
 
-def train(args: Namespace) -> dict[str, Any]:
-    """Train one stage."""
+def train(args: Namespace) -> dict[str, Any] | None:
+    """Train one stage; of several ranks, the first has the result."""
+    from raclap.parallel import joined
     from raclap.train import train
 
     if args.stage == "ra" and args.init is None:
         raise InputError("Stage ra starts from stage ess; give its checkpoint with --init DIR.")
-    report = train(
-        config=settings(args.preset, args.config, args.set),
-        stage=args.stage,
-        manifest=args.manifest,
-        output=args.output,
-        init=args.init,
-        leave_out=args.leave_out,
-    )
+    with joined() as ranks:
+        report = train(
+            config=settings(args.preset, args.config, args.set),
+            stage=args.stage,
+            manifest=args.manifest,
+            output=args.output,
+            init=args.init,
+            leave_out=args.leave_out,
+            ranks=ranks,
+        )
+    if not ranks.leads:
+        return None
     return {"checkpoint": str(args.output), "stage": args.stage, **(report or {})}
 
 

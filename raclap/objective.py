@@ -20,6 +20,7 @@ from raclap.corpus import Clip
 from raclap.data import Batch
 from raclap.loss import Loss
 from raclap.model import RACLAP, Output
+from raclap.parallel import ALONE, Ranks
 from raclap.relation import Wordings, relation, within
 from raclap.style import ATTRIBUTES, VALUES
 from raclap.towers import Frames
@@ -34,6 +35,7 @@ class Objective:
         config: of the stage.
         relations: of stage two.
         clips: the training clips; they tell which values each corpus has.
+        ranks: who shares the work; the loss is of the whole batch on each.
 
     Attributes:
         parameters: what the objective itself learns, beside the model.
@@ -46,8 +48,10 @@ class Objective:
         config: TrainConfig,
         relations: RelationConfig,
         clips: Iterable[Clip],
+        ranks: Ranks = ALONE,
     ) -> None:
         self.model, self.teacher, self.config, self.relations = model, teacher, config, relations
+        self.ranks = ranks
         self.pool = _Remembered(model) if config.text_rate == 0 else model.pool_texts
         self.wordings = None
         if teacher is not None:
@@ -64,7 +68,7 @@ class Objective:
         probes = [probe.text for each in batch.probes.values() for probe in each]
         frames = batch.frames.on(self.model.device)
         with torch.autocast(self.model.device.type, torch.bfloat16):
-            student: Output = self.model(frames, self.pool(texts + probes))
+            student = self._student(frames, texts + probes, count)
         logits = student.logits[:, :count]  # (B, B)
         clips = metrics.codes(batch.styles)
         said = metrics.codes([description.style for description in batch.descriptions])
@@ -78,6 +82,13 @@ class Objective:
             asked = self._attributes(student.logits[:, count:], batch.corpora, clips)
         weight = self.relations.weight if self.teacher is not None else 0.0
         return loss.combine(paired, related, asked, weight, self.config.attributes)
+
+    def _student(self, frames: Frames, texts: Sequence[str], count: int) -> Output:
+        """The student's answer to the whole batch of ``count`` clips, whoever reckons its rows."""
+        part: Output = self.model(frames, self.pool(self.ranks.share(texts)))
+        speech = self.ranks.gather(part.speech, count)
+        text = self.ranks.gather(part.text, len(texts))
+        return Output(speech=speech, text=text, logits=self.model.logits(speech, text))
 
     def _paired(self, logits: Tensor, clips: np.ndarray, said: np.ndarray) -> Tensor:
         """The term that knows only which description belongs to which clip, or which fit it."""
@@ -105,7 +116,9 @@ class Objective:
             similarity = similarity.to(device, torch.float32)
         else:
             speech = normalize(self.teacher.speech(frames).float(), dim=-1)
-            text = self.wordings(batch.descriptions).to(device)
+            text = self.wordings(self.ranks.share(batch.descriptions)).to(device)
+            count = len(batch.styles)
+            speech, text = self.ranks.gather(speech, count), self.ranks.gather(text, count)
             cross = settings.kind == "cross"
             similarity = speech @ text.T if cross else within(speech, text)
         temperature = settings.temperature

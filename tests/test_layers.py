@@ -16,7 +16,7 @@ SHARED = (
     *("layouts", "tables", "corpus", "towers", "tiny", "model", "relation", "figures"),
 )
 LEARNING = (
-    *("data", "loss", "metrics", "objective", "essr", "evaluate", "results", "compare"),
+    *("parallel", "data", "loss", "metrics", "objective", "essr", "evaluate", "results", "compare"),
     *("train", "study"),
 )
 USING = (
