@@ -21,7 +21,7 @@ LEARNING = (
 )
 USING = (
     *("index", "sketch", "reading", "checkpoint", "timeline", "evidence", "intake"),
-    *("comparison", "ranking", "search"),
+    *("comparison", "ranking", "milvus", "search"),
     *("words", "sheets", "cards", "portrait", "matrix", "atlas", "snippets"),
     *("answers", "widgets", "finder", "listener", "blender", "pairs", "explorer", "interface"),
 )
@@ -79,7 +79,7 @@ def test_only_the_page_knows_gradio(room):
 
 
 @pytest.mark.parametrize(
-    "room", ["config", "prosody", "style", "wording", "corpus", "index", "sketch"]
+    "room", ["config", "prosody", "style", "wording", "corpus", "index", "sketch", "milvus"]
 )
 def test_rooms_without_torch(room):
     assert not packages_of(PACKAGE / f"{room}.py") & {"torch", "torchaudio", "transformers"}
