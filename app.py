@@ -99,7 +99,12 @@ def indexed(gallery: str, checkpoint: str) -> str:
         print(f"Indexing {folder} into {output}", file=sys.stderr)
         command.index(
             argparse.Namespace(
-                source=folder, output=output, checkpoint=checkpoint, name=folder.name, note=""
+                source=folder,
+                output=output,
+                checkpoint=checkpoint,
+                name=folder.name,
+                note="",
+                engine="here",
             )
         )
     return str(output)

@@ -141,6 +141,12 @@ def parser() -> argparse.ArgumentParser:
         required=True,
         help="folder, which may be the source itself; or milvus://HOST:PORT/NAME, or FILE.db",
     )
+    verb.add_argument(
+        "--engine",
+        choices=("here", "ray"),
+        default="here",
+        help="who does it: this process, or the cores of a Ray cluster (default: here)",
+    )
     verb.add_argument("--name", help="what to call it (default: the folder's name)")
     verb.add_argument("--note", help="what a listener should know, e.g. 'synthetic voices'")
     _add_checkpoint(verb)

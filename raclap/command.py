@@ -160,7 +160,8 @@ def index(args: Namespace) -> dict[str, Any]:
     """Make a gallery."""
     from tqdm import tqdm
 
-    from raclap import milvus
+    from raclap import cluster, milvus
+    from raclap.checkpoint import CHECKPOINT
     from raclap.index import Gallery, read_card
     from raclap.intake import find_clips, take_in
 
@@ -174,6 +175,7 @@ def index(args: Namespace) -> dict[str, Any]:
         reader,
         clips,
         work,
+        examine=cluster.examine(args.checkpoint or CHECKPOINT) if args.engine == "ray" else None,
         say=functools.partial(tqdm.write, file=sys.stderr),
         watch=functools.partial(tqdm, desc="clips", file=sys.stderr),
     )

@@ -20,7 +20,7 @@ LEARNING = (
     *("train", "study"),
 )
 USING = (
-    *("index", "sketch", "reading", "checkpoint", "timeline", "evidence", "intake"),
+    *("index", "sketch", "reading", "checkpoint", "timeline", "evidence", "intake", "cluster"),
     *("comparison", "ranking", "milvus", "search"),
     *("words", "sheets", "cards", "portrait", "matrix", "atlas", "snippets"),
     *("answers", "widgets", "finder", "listener", "blender", "pairs", "explorer", "interface"),
