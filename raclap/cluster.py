@@ -96,7 +96,7 @@ def _findings(
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False  # the caller has one of its own
     context.print_on_execution_start = False
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # errors are told below
     rows = [{"key": key, "clip": json.dumps(asdict(clip))} for key, clip in clips.items()]
     shards = -(-len(rows) // SHARD)
     workers = min(workers or int(ray.cluster_resources().get("CPU", 1)), shards)

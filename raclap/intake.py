@@ -133,8 +133,12 @@ def take_in(
     waiting = {key: owner for key, (owner, *_) in owners.items()}
     done = len(clips) - len(waiting)
     work.parent.mkdir(parents=True, exist_ok=True)
-    with work.open("a", encoding="utf-8") as file:
-        for key, found in watch(examine(waiting), initial=done, total=len(clips)):
+    # Closed at once if this is interrupted, so that workers elsewhere are let go.
+    with (
+        work.open("a", encoding="utf-8") as file,
+        contextlib.closing(examine(waiting)) as finding,
+    ):
+        for key, found in watch(finding, initial=done, total=len(clips)):
             if isinstance(found, str):
                 for clip in owners[key]:
                     skip(clip, found)
