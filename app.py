@@ -61,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
         "--gallery",
         metavar="NAME|DIR",
         default="bundled",
-        help="'bundled', a gallery, or any folder of audio, which is indexed first",
+        help="'bundled', a gallery (here or in Milvus), or any folder of audio, indexed first",
     )
     parser.add_argument("--checkpoint", metavar="DIR", help="folder or hub name of another model")
     parser.add_argument("--host", metavar="H", help="address to listen on (default: this machine)")
@@ -79,9 +79,15 @@ def indexed(gallery: str, checkpoint: str) -> str:
     from raclap import command
     from raclap.index import CARD
     from raclap.intake import find_clips
+    from raclap.milvus import is_address
 
     folder = Path(gallery).resolve()
-    if gallery == "bundled" or not folder.is_dir() or (folder / CARD).exists():
+    if (
+        gallery == "bundled"
+        or is_address(gallery)
+        or not folder.is_dir()
+        or (folder / CARD).exists()
+    ):
         return gallery
     files = [Path(clip.path) for clip in find_clips(folder)]
     files += sorted(Path(checkpoint).glob("*.safetensors"))
@@ -93,7 +99,12 @@ def indexed(gallery: str, checkpoint: str) -> str:
         print(f"Indexing {folder} into {output}", file=sys.stderr)
         command.index(
             argparse.Namespace(
-                source=folder, output=output, checkpoint=checkpoint, name=folder.name, note=""
+                source=folder,
+                output=output,
+                checkpoint=checkpoint,
+                name=folder.name,
+                note="",
+                engine="here",
             )
         )
     return str(output)

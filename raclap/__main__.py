@@ -46,7 +46,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     try:
         args = parser().parse_args(argv)
-        print(json.dumps(VERBS[args.verb](args)))
+        result = VERBS[args.verb](args)
+        if result is not None:
+            print(json.dumps(result))
     except (InputError, OSError, UnicodeError) as error:
         print(error, file=sys.stderr)
         return 2
@@ -136,7 +138,17 @@ def parser() -> argparse.ArgumentParser:
     verb = _verb(verbs, "index", "make a gallery of a folder of audio or a manifest")
     verb.add_argument("source", metavar="DIR_OR_MANIFEST", type=Path)
     verb.add_argument(
-        "--output", metavar="GALLERY", type=Path, required=True, help="may be the folder itself"
+        "--output",
+        metavar="GALLERY",
+        type=command.place,
+        required=True,
+        help="folder, which may be the source itself; or milvus://HOST:PORT/NAME, or FILE.db",
+    )
+    verb.add_argument(
+        "--engine",
+        choices=("here", "ray"),
+        default="here",
+        help="who does it: this process, or the cores of a Ray cluster (default: here)",
     )
     verb.add_argument("--name", help="what to call it (default: the folder's name)")
     verb.add_argument("--note", help="what a listener should know, e.g. 'synthetic voices'")
@@ -146,7 +158,12 @@ def parser() -> argparse.ArgumentParser:
     query = verb.add_mutually_exclusive_group(required=True)
     query.add_argument("text", metavar="TEXT", nargs="?", help="how it should sound")
     query.add_argument("--clip", metavar="FILE", type=Path, help="find what sounds like this clip")
-    verb.add_argument("--gallery", metavar="G", default="bundled", help="folder (default: bundled)")
+    verb.add_argument(
+        "--gallery",
+        metavar="G",
+        default="bundled",
+        help="folder, milvus://HOST:PORT/NAME or FILE.db (default: bundled)",
+    )
     verb.add_argument("--top", metavar="K", type=int, default=10)
     verb.add_argument(
         "--where", metavar="ATTRIBUTE=VALUE", action="append", default=[], help="repeatable filter"

@@ -32,21 +32,26 @@ def corpus(args: Namespace) -> dict[str, Any]:
     return {"manifest": str(args.output), "clips": len(clips)}
 
 
-def train(args: Namespace) -> dict[str, Any]:
-    """Train one stage."""
+def train(args: Namespace) -> dict[str, Any] | None:
+    """Train one stage; of several ranks, the first has the result."""
+    from raclap.parallel import joined
     from raclap.train import train
 
     if args.stage == "ra" and args.init is None:
         raise InputError("Stage ra starts from stage ess; give its checkpoint with --init DIR.")
-    report = train(
-        config=settings(args.preset, args.config, args.set),
-        stage=args.stage,
-        manifest=args.manifest,
-        output=args.output,
-        init=args.init,
-        leave_out=args.leave_out,
-        thesaurus=args.thesaurus,
-    )
+    with joined() as ranks:
+        report = train(
+            config=settings(args.preset, args.config, args.set),
+            stage=args.stage,
+            manifest=args.manifest,
+            output=args.output,
+            init=args.init,
+            leave_out=args.leave_out,
+            thesaurus=args.thesaurus,
+            ranks=ranks,
+        )
+    if not ranks.leads:
+        return None
     return {"checkpoint": str(args.output), "stage": args.stage, **(report or {})}
 
 
@@ -156,11 +161,14 @@ def index(args: Namespace) -> dict[str, Any]:
     """Make a gallery."""
     from tqdm import tqdm
 
+    from raclap import cluster, milvus
+    from raclap.checkpoint import CHECKPOINT
     from raclap.index import Gallery, read_card
     from raclap.intake import find_clips, take_in
 
-    output = args.output.absolute()
-    if output.exists() and not output.is_dir():
+    remote = milvus.is_address(args.output)
+    output = Path(Path(args.output).name).absolute() if remote else args.output.absolute()
+    if not remote and output.exists() and not output.is_dir():
         raise InputError(f"--output {args.output} is a file; give a folder for the gallery.")
     clips, reader = find_clips(args.source), _reader(args)
     work = output.with_name(f".{output.name}.indexing.jsonl")
@@ -168,26 +176,31 @@ def index(args: Namespace) -> dict[str, Any]:
         reader,
         clips,
         work,
+        examine=cluster.examine(args.checkpoint or CHECKPOINT) if args.engine == "ray" else None,
         say=functools.partial(tqdm.write, file=sys.stderr),
         watch=functools.partial(tqdm, desc="clips", file=sys.stderr),
     )
     if not taken.clips:
         raise InputError(f"None of the {len(clips)} clips of {args.source} can be used.")
-    _refuse_loss(args.source.absolute(), output, taken.skipped)
+    if not remote:
+        _refuse_loss(args.source.absolute(), output, taken.skipped)
     try:  # a gallery that is made again keeps its name and note
-        before = read_card(output)
+        before = milvus.load(args.output) if remote else read_card(output)
         name, note = before.name, before.note
     except InputError:
-        name, note = output.name, ""
-    Gallery.build(
-        taken.vectors,
-        taken.clips,
-        reader.model.fingerprint,
-        name=args.name or name,
-        note=args.note or note,
-    ).save(output)
+        name, note = output.stem if remote else output.name, ""
+    made = (taken.vectors, taken.clips, reader.model.fingerprint)
+    named = {"name": args.name or name, "note": args.note or note}
+    if remote:
+        milvus.save(args.output, *made, **named)
+    else:
+        Gallery.build(*made, **named).save(output)
     work.unlink()
-    return {"gallery": str(output), "clips": len(taken.clips), "skipped": taken.skipped}
+    return {
+        "gallery": str(args.output if remote else output),
+        "clips": len(taken.clips),
+        "skipped": taken.skipped,
+    }
 
 
 def search(args: Namespace) -> dict[str, Any]:
@@ -257,6 +270,11 @@ def embed(args: Namespace) -> dict[str, Any]:
         vectors = np.concatenate(list(encode_texts(_reader(args).model, texts)))
     _write(args.output, lambda file: np.savez(file, ids=ids, vectors=vectors))
     return {"output": str(args.output), "count": len(ids), "dim": vectors.shape[1]}
+
+
+def place(word: str) -> Path | str:
+    """Read where a gallery is to be: a folder, a file or an address."""
+    return word if "://" in word else Path(word)
 
 
 def settings(preset: str, file: Path | None = None, single: Sequence[str] = ()) -> config.Config:

@@ -29,6 +29,7 @@ from tqdm import tqdm
 from raclap import audio, prosody
 from raclap.config import InputError, TrainConfig
 from raclap.corpus import Clip, measured
+from raclap.parallel import ALONE, Ranks
 from raclap.style import ATTRIBUTES, VALUES, Style
 from raclap.thesaurus import Thesaurus, Words
 from raclap.towers import Frames, SpeechTower
@@ -136,6 +137,7 @@ class Features:
         cache: folder for all caches; a corpus under given lower weights has its own inside.
         copies: 1 for the clips as recorded, more for augmented copies beside them.
         workers: processes that compute.
+        ranks: each computes its part; the folder is one that all of them see.
 
     Attributes:
         clips: (copy, row) -> the clip with its measured levels.
@@ -150,14 +152,16 @@ class Features:
         *,
         copies: int = 1,
         workers: int | None = None,
+        ranks: Ranks = ALONE,
     ) -> None:
         shards = list(_shards(tower, clips, Path(cache), copies))
-        maker = _ShardMaker(tower, clips, shards)
+        maker = _ShardMaker(tower, clips, shards[ranks.rank :: ranks.size])
         workers = (os.cpu_count() or 1) if workers is None else workers
         loader = DataLoader(maker, batch_size=None, num_workers=workers)
         for complaints in tqdm(loader, "clips to frames", unit="shard", leave=False):
             for complaint in complaints:
                 tqdm.write(f"left out: {complaint}", file=sys.stderr)
+        ranks.wait()
         self.clips: dict[tuple[int, int], Clip] = {}
         self._where: dict[tuple[int, int], tuple[dict[str, Tensor], int, int]] = {}
         self._settled: dict[tuple[int, int], Tensor] = {}
@@ -241,7 +245,7 @@ class Batch:
     """B clips, each with one description of it.
 
     Attributes:
-        frames: of the clips.
+        frames: of the clips; among several ranks, of this one's share only.
         corpora: where each clip is from.
         styles: of the clips, everything that is known.
         descriptions: one a clip, true of it, possibly of a part of its style only.
@@ -266,9 +270,10 @@ class _Epoch(Dataset):
         rows: Sequence[int],
         config: TrainConfig,
         epoch: int,
+        ranks: Ranks = ALONE,
         thesaurus: Thesaurus | None = None,
     ) -> None:
-        self.features, self.config, self.epoch = features, config, epoch
+        self.features, self.config, self.epoch, self.ranks = features, config, epoch, ranks
         self.thesaurus = thesaurus if config.words else None
         rng = random.Random(f"{config.seed}/{epoch}")
         self.groups = grouped(features, rows, config, rng)
@@ -282,7 +287,9 @@ class _Epoch(Dataset):
         keys = [(rng.randrange(config.copies), row) for row in self.groups[step]]
         clips = [features.clips[key] for key in keys]
         return Batch(
-            frames=Frames.collate([features.frames(row, copy) for copy, row in keys]),
+            frames=Frames.collate(
+                [features.frames(row, copy) for copy, row in self.ranks.share(keys)]
+            ),
             corpora=[clip.corpus for clip in clips],
             styles=[clip.style for clip in clips],
             descriptions=[
@@ -302,6 +309,7 @@ def batches(
     start: int = 0,
     workers: int = 0,
     thesaurus: Thesaurus | None = None,
+    ranks: Ranks = ALONE,
 ) -> Iterator[Batch]:
     """Yield one epoch of batches: shuffled, length-bucketed, the same for the same seed and epoch.
 
@@ -313,8 +321,9 @@ def batches(
         start: batches of the epoch to skip, for going on where a run stopped.
         workers: processes that prepare batches ahead; the batches are the same for any number.
         thesaurus: words for the text tower, if ``config`` asks for them.
+        ranks: who shares the frames of a batch; all else of it is the same for each.
     """
-    plan = _Epoch(features, rows, config, epoch, thesaurus)
+    plan = _Epoch(features, rows, config, epoch, ranks, thesaurus)
     ahead = {"prefetch_factor": 4} if workers else {}
     yield from DataLoader(
         plan, batch_size=None, sampler=range(start, len(plan)), num_workers=workers, **ahead

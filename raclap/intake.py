@@ -1,16 +1,19 @@
 """A folder of audio or a manifest becomes vectors and measured levels, ready for a gallery.
 
 A file that cannot be used is named and skipped; an interrupted run goes on where it stopped, from
-a work file of finished clips. Deliberately not here: searching, and how a gallery is stored.
+a work file of finished clips. Deliberately not here: searching, how a gallery is stored, and other
+machines (``cluster``).
 """
 
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -41,7 +44,7 @@ class Intake:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Finding:
+class Finding:
     """What the work file keeps of a finished clip."""
 
     vector: np.ndarray
@@ -85,59 +88,99 @@ def find_clips(source: str | Path) -> list[Clip]:
     return listed + found
 
 
+# Clips by the keys of their findings -> key, and the finding or why there is none.
+Examine = Callable[[Mapping[str, Clip]], Iterator[tuple[str, Finding | str]]]
+
+
 def take_in(
     reader: Reader,
     clips: Sequence[Clip],
     work: Path,
     *,
+    examine: Examine | None = None,
     say: Callable[[str], None] = lambda sentence: None,
-    watch: Callable[[Iterable[Clip]], Iterable[Clip]] = iter,
+    watch: Callable[..., Iterable[Any]] = lambda done, **_: done,
 ) -> Intake:
     """Encode and measure clips.
 
     Args:
-        reader: makes the vectors, and tells the gender of clips whose manifest does not, to judge
-            their pitch by; the clip's own gender stays unknown.
+        reader: of the model that makes the vectors.
         clips: what to take in.
         work: file that collects finished clips, so that a killed run can go on; the caller
             deletes it when the result is safe.
+        examine: who finds what there is to find, in any order; by default this process.
         say: told one sentence for each clip that is skipped.
-        watch: wraps the clips as they are worked through, e.g. in a progress bar.
+        watch: wraps what is finished, e.g. in a progress bar; also given how many are finished
+            already and how many there are, as ``initial`` and ``total``.
     """
-    findings = _read_work(work)
+    examine, findings = examine or here(reader), _read_work(work)
     keys: dict[str, str] = {}  # clip id -> key of its finding
     skipped: dict[str, str] = {}
-    waiting: list[tuple[str, Clip, np.ndarray]] = []
+
+    def skip(clip: Clip, reason: object) -> None:
+        skipped[clip.id] = str(reason)
+        say(f"Skipped {clip.id}: {reason}")
+
+    for clip in clips:
+        try:
+            keys[clip.id] = _key(clip, reader.model.fingerprint)
+        except OSError as error:
+            skip(clip, error)
+    owners: dict[str, list[Clip]] = {}  # of the same file, which is examined once
+    for clip in clips:
+        if clip.id in keys and keys[clip.id] not in findings:
+            owners.setdefault(keys[clip.id], []).append(clip)
+    waiting = {key: owner for key, (owner, *_) in owners.items()}
+    done = len(clips) - len(waiting)
     work.parent.mkdir(parents=True, exist_ok=True)
-    with work.open("a", encoding="utf-8") as file:
-
-        def finish() -> None:
-            for key, finding in _examine(reader, waiting):
-                findings[key] = finding
-                file.write(_line(key, finding))
-            file.flush()
-            waiting.clear()
-
-        for clip in watch(clips):
-            try:
-                key = _key(clip, reader.model.fingerprint)
-                if key not in findings:
-                    waiting.append((key, clip, audio.load(clip.path)))
-            except (InputError, OSError) as error:
-                skipped[clip.id] = str(error)
-                say(f"Skipped {clip.id}: {error}")
+    # Closed at once if this is interrupted, so that workers elsewhere are let go.
+    with (
+        work.open("a", encoding="utf-8") as file,
+        contextlib.closing(examine(waiting)) as finding,
+    ):
+        for key, found in watch(finding, initial=done, total=len(clips)):
+            if isinstance(found, str):
+                for clip in owners[key]:
+                    skip(clip, found)
                 continue
-            keys[clip.id] = key
-            samples = sum(len(waveform) for _, _, waveform in waiting)
-            if len(waiting) >= _CHUNK_CLIPS or samples >= _CHUNK_SECONDS * audio.RATE_HZ:
-                finish()
-        finish()
-    taken = [(clip, findings[keys[clip.id]]) for clip in clips if clip.id in keys]
+            findings[key] = found
+            file.write(line_of(key, found))
+            file.flush()
+    taken = [
+        (clip, findings[keys[clip.id]])
+        for clip in clips
+        if clip.id in keys and clip.id not in skipped
+    ]
     return Intake(
         clips=[_filled(clip, finding) for clip, finding in taken],
         vectors=np.array([finding.vector for _, finding in taken], dtype=np.float32),
         skipped=skipped,
     )
+
+
+def here(reader: Reader) -> Examine:
+    """Examine clips in this process, a few at a time.
+
+    Args:
+        reader: makes the vectors and tells the gender of clips whose manifest does not, to judge
+            their pitch by; the clip's own gender stays unknown.
+    """
+
+    def examine(clips: Mapping[str, Clip]) -> Iterator[tuple[str, Finding | str]]:
+        waiting: list[tuple[str, Clip, np.ndarray]] = []
+        for key, clip in clips.items():
+            try:
+                waiting.append((key, clip, audio.load(clip.path)))
+            except (InputError, OSError) as error:
+                yield key, str(error)
+                continue
+            samples = sum(len(waveform) for _, _, waveform in waiting)
+            if len(waiting) >= _CHUNK_CLIPS or samples >= _CHUNK_SECONDS * audio.RATE_HZ:
+                yield from _examine(reader, waiting)
+                waiting.clear()
+        yield from _examine(reader, waiting)
+
+    return examine
 
 
 def _key(clip: Clip, fingerprint: str) -> str:
@@ -148,7 +191,7 @@ def _key(clip: Clip, fingerprint: str) -> str:
 
 def _examine(
     reader: Reader, waiting: Sequence[tuple[str, Clip, np.ndarray]]
-) -> Iterator[tuple[str, _Finding]]:
+) -> Iterator[tuple[str, Finding]]:
     """Yield key and finding of each (key, clip, waveform)."""
     if not waiting:
         return
@@ -157,7 +200,7 @@ def _examine(
         gender = clip.gender or _sure_gender(reader, vector)
         known = measured(replace(clip, gender=gender), prosody.measure(audio.trim(waveform)))
         levels = {name: getattr(known, name) for name in _LEVELS}
-        yield key, _Finding(vector=vector, levels=levels, seconds=len(waveform) / audio.RATE_HZ)
+        yield key, Finding(vector=vector, levels=levels, seconds=len(waveform) / audio.RATE_HZ)
 
 
 def _sure_gender(reader: Reader, vector: np.ndarray) -> str:
@@ -166,27 +209,35 @@ def _sure_gender(reader: Reader, vector: np.ndarray) -> str:
     return gender if shares[gender] > _SURE else ""
 
 
-def _filled(clip: Clip, finding: _Finding) -> Clip:
+def _filled(clip: Clip, finding: Finding) -> Clip:
     """Enter what was measured; what cannot be told stays as the manifest has it."""
     told = {name: level for name, level in finding.levels.items() if level}
     return replace(clip, **told, seconds=round(finding.seconds, 3))
 
 
-def _line(key: str, finding: _Finding) -> str:
+def line_of(key: str, finding: Finding) -> str:
+    """Write a finding as one line of JSON."""
     vector = base64.b64encode(finding.vector.astype("<f4").tobytes()).decode()
     return json.dumps([key, vector, finding.levels, finding.seconds]) + "\n"
 
 
-def _read_work(work: Path) -> dict[str, _Finding]:
+def read_line(line: str) -> tuple[str, Finding]:
+    """Read a line of `line_of`.
+
+    Raises:
+        ValueError: it was cut short.
+    """
+    key, vector, levels, seconds = json.loads(line)
+    vector = np.frombuffer(base64.b64decode(vector), "<f4")
+    return key, Finding(vector=vector, levels=levels, seconds=seconds)
+
+
+def _read_work(work: Path) -> dict[str, Finding]:
     """Read the findings of an earlier run; a line cut short by a kill is dropped."""
     findings = {}
     lines = work.read_text(encoding="utf-8").splitlines() if work.is_file() else []
     for line in lines:
-        try:
-            key, vector, levels, seconds = json.loads(line)
-        except ValueError:
-            continue
-        findings[key] = _Finding(
-            vector=np.frombuffer(base64.b64decode(vector), "<f4"), levels=levels, seconds=seconds
-        )
+        with contextlib.suppress(ValueError):
+            key, finding = read_line(line)
+            findings[key] = finding
     return findings

@@ -141,9 +141,12 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
         """Encode a batch for training: clips, and descriptions as :meth:`pool_texts` gives them."""
         speech = normalize(self.speech(frames).float(), dim=-1)
         text = normalize(self.text.projection(texts).float(), dim=-1)
+        return Output(speech=speech, text=text, logits=self.logits(speech, text))
+
+    def logits(self, speech: Tensor, text: Tensor) -> Tensor:
+        """Scale the cosines of (B, D) clips and (M, D) descriptions: (B, M), for a softmax."""
         with torch.autocast(self.device.type, enabled=False):  # half precision ties close cosines
-            logits = self.log_scale.exp() * speech @ text.T
-        return Output(speech=speech, text=text, logits=logits)
+            return self.log_scale.exp() * speech @ text.T
 
     def pool_texts(self, texts: Sequence[str]) -> Tensor:
         """Run the text encoder on N texts: (N, H), before the projection.

@@ -20,6 +20,7 @@ from raclap.corpus import Clip
 from raclap.data import Batch
 from raclap.loss import Loss
 from raclap.model import RACLAP, Output
+from raclap.parallel import ALONE, Ranks
 from raclap.relation import Wordings, relation, within
 from raclap.style import ATTRIBUTES, VALUES
 from raclap.thesaurus import Words
@@ -38,6 +39,7 @@ class Objective:
         config: of the stage.
         relations: of stage two.
         clips: the training clips; they tell which values each corpus has.
+        ranks: who shares the work; the loss is of the whole batch on each.
 
     Attributes:
         parameters: what the objective itself learns, beside the model.
@@ -50,8 +52,10 @@ class Objective:
         config: TrainConfig,
         relations: RelationConfig,
         clips: Iterable[Clip],
+        ranks: Ranks = ALONE,
     ) -> None:
         self.model, self.teacher, self.config, self.relations = model, teacher, config, relations
+        self.ranks = ranks
         self.pool = _Remembered(model) if config.text_rate == 0 else model.pool_texts
         self.wordings = None
         if teacher is not None:
@@ -69,8 +73,7 @@ class Objective:
         words = [] if batch.words is None else batch.words.texts + batch.words.partners
         frames = batch.frames.on(self.model.device)
         with torch.autocast(self.model.device.type, torch.bfloat16):
-            pooled = self.pool(texts + probes + words)
-            student: Output = self.model(frames, pooled)
+            student, pooled = self._student(frames, texts + probes + words, count)
         logits = student.logits[:, :count]  # (B, B)
         clips = metrics.codes(batch.styles)
         said = metrics.codes([description.style for description in batch.descriptions])
@@ -88,6 +91,19 @@ class Objective:
         return loss.combine(
             paired, related, asked, worded, weight, self.config.attributes, self.config.words
         )
+
+    def _student(self, frames: Frames, texts: Sequence[str], count: int) -> tuple[Output, Tensor]:
+        """The student's answer to the whole batch of ``count`` clips, whoever reckons its rows.
+
+        Returns:
+            The answer, and the texts as the encoder pools them, (N, H).
+        """
+        pooled = self.pool(self.ranks.share(texts))
+        part: Output = self.model(frames, pooled)
+        speech = self.ranks.gather(part.speech, count)
+        text = self.ranks.gather(part.text, len(texts))
+        answer = Output(speech=speech, text=text, logits=self.model.logits(speech, text))
+        return answer, self.ranks.gather(pooled, len(texts))
 
     def _paired(self, logits: Tensor, clips: np.ndarray, said: np.ndarray) -> Tensor:
         """The term that knows only which description belongs to which clip, or which fit it."""
@@ -115,7 +131,9 @@ class Objective:
             similarity = similarity.to(device, torch.float32)
         else:
             speech = normalize(self.teacher.speech(frames).float(), dim=-1)
-            text = self.wordings(batch.descriptions).to(device)
+            text = self.wordings(self.ranks.share(batch.descriptions)).to(device)
+            count = len(batch.styles)
+            speech, text = self.ranks.gather(speech, count), self.ranks.gather(text, count)
             cross = settings.kind == "cross"
             similarity = speech @ text.T if cross else within(speech, text)
         temperature = settings.temperature
@@ -134,7 +152,6 @@ class Objective:
             start += values
         return torch.stack(terms).mean()
 
-
     def _words(self, words: Words, pooled: Tensor, text: Tensor) -> Tensor:
         """Related words lie close in the encoder, and near the values that they speak of.
 
@@ -146,9 +163,7 @@ class Objective:
         values, count, device = len(_OWNER), len(words.texts), text.device
         related = torch.from_numpy(words.related).to(device)
         # The words learn from the values, not the values from a thesaurus.
-        logits = self.model.log_scale.exp().detach() * (
-            text[values : values + count] @ text[:values].detach().T
-        )
+        logits = self.model.scale * text[values : values + count] @ text[:values].detach().T
         shares = torch.from_numpy(words.meanings).to(device)
         return loss.synonyms(
             pooled[:count].float(), pooled[count:].float(), related

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from raclap import audio, query, ranking
+from raclap import audio, milvus, query, ranking
 from raclap.checkpoint import CHECKPOINT, open_reader
 from raclap.comparison import Comparison, compare
 from raclap.config import InputError
@@ -94,7 +94,7 @@ class Engine:
         InputError: another model made the gallery.
     """
 
-    def __init__(self, model: RACLAP | Reader, gallery: Gallery) -> None:
+    def __init__(self, model: RACLAP | Reader, gallery: Gallery | milvus.Collection) -> None:
         self._reader = model if isinstance(model, Reader) else Reader(model)
         self.model, self.gallery = self._reader.model, gallery
         gallery.check(self.model.fingerprint)
@@ -105,13 +105,14 @@ class Engine:
 
         Args:
             checkpoint: folder, or name on the hub.
-            gallery: folder, or ``bundled`` for the one that ships.
+            gallery: folder, address in Milvus, or ``bundled`` for the one that ships.
 
         Raises:
             InputError: either is missing, damaged, or not made for the other.
         """
         # The gallery first: its mistakes show at once, the model takes seconds to load.
-        shelf = Gallery.load(BUNDLED if str(gallery) == "bundled" else gallery)
+        load = milvus.load if milvus.is_address(gallery) else Gallery.load
+        shelf = load(BUNDLED if str(gallery) == "bundled" else gallery)
         return cls(open_reader(checkpoint), shelf)
 
     def search_text(
@@ -279,14 +280,17 @@ class Engine:
         gallery, count = self.gallery, max(top, _POOL) if varied and top > 0 else top
         if len(vectors) == 1:
             scores, rows = (found[0] for found in gallery.search(vectors, count, where))
+        elif isinstance(gallery, milvus.Collection):
+            scores, rows = gallery.less(*vectors, count, where)
         else:
             wanted, unwanted = vectors
             scores, rows = gallery.rank(
                 ranking.less(gallery.vectors @ wanted, gallery.vectors @ unwanted), count, where
             )
         if varied:
-            speakers = [clip.speaker for clip in gallery.clips]
-            kept = ranking.varied(rows.tolist(), gallery.vectors, speakers, top)
+            best = rows.tolist()
+            speakers = [gallery.clips[row].speaker for row in best]
+            kept = ranking.varied(range(len(best)), gallery.vectors[best], speakers, top)
             scores, rows = scores[kept], rows[kept]
         return [
             Hit(rank=rank, clip=clip, score=float(np.clip(score, -2, 1)), path=clip.path)

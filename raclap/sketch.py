@@ -47,7 +47,7 @@ def sketch(gallery: Gallery) -> Sketch:
         return kept
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:  # soundfile decodes outside Python
         peaks = np.stack(list(pool.map(_peaks, (clip.path for clip in gallery.clips))))
-    drawn = Sketch(peaks=peaks, places=places(gallery.vectors))
+    drawn = Sketch(peaks=peaks, places=places(np.asarray(gallery.vectors)))
     if file and os.access(file.parent, os.W_OK):
         part = file.with_suffix(f".{os.getpid()}.part")
         with part.open("wb") as open_file:
@@ -102,7 +102,7 @@ def _peaks(path: str) -> np.ndarray:
 
 def _key(gallery: Gallery) -> str:
     names = "\0".join(clip.id for clip in gallery.clips).encode()
-    return hashlib.sha256(names + gallery.vectors.tobytes()).hexdigest()
+    return hashlib.sha256(names + np.asarray(gallery.vectors).tobytes()).hexdigest()
 
 
 def _read(file: Path, key: str) -> Sketch | None:

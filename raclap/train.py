@@ -7,6 +7,7 @@ copy of it as the teacher, and learns the teacher's soft relations beside the on
     python -m raclap train --preset base --stage ra --manifest M.csv --output DIR2 --init DIR
 
 Both stages see only the clips whose split is ``train``; ``valid`` chooses the epoch that is kept.
+Several ranks (``parallel``) share each batch; rank 0 validates, logs and saves.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from raclap.data import Features, batches, grouped
 from raclap.essr import Bench, Protocol, classify
 from raclap.model import RACLAP
 from raclap.objective import Objective
+from raclap.parallel import ALONE, Ranks
 from raclap.thesaurus import Thesaurus
 from raclap.towers import Frames
 from raclap.wording import describe
@@ -61,6 +63,7 @@ def train(
     thesaurus: str | Path | None = None,
     cache: str | Path = CACHE,
     device: str = "",
+    ranks: Ranks = ALONE,
 ) -> dict[str, float]:
     """Train one stage and leave a checkpoint.
 
@@ -77,6 +80,7 @@ def train(
         thesaurus: file of related words, for settings that ask for ``words``.
         cache: folder for the frames of the frozen layers.
         device: ``cpu`` or ``cuda``; by default a GPU if there is one.
+        ranks: who trains together; all of them see ``output`` and ``cache``.
 
     Returns:
         The figures of the epoch that was kept.
@@ -93,7 +97,7 @@ def train(
     settings: TrainConfig = getattr(config, stage)
     if settings.words and not (thesaurus and settings.text_rate):
         raise InputError(
-            f"{stage}.words is {settings.words}; it needs a thesaurus and a text encoder that trains."
+            f"{stage}.words is {settings.words}; it needs a thesaurus and a text rate above 0."
         )
     known_words = Thesaurus.read(thesaurus) if settings.words and thesaurus else None
     torch.manual_seed(settings.seed)
@@ -112,8 +116,10 @@ def train(
             f"{', '.join(map(str, manifest))} has {len(known['train'])} clips of known style whose "
             "split is train; training needs two or more."
         )
-    learning = Features(model.speech, known["train"], Path(cache), copies=settings.copies)
-    held_out = Features(model.speech, known["valid"], Path(cache))
+    learning = Features(
+        model.speech, known["train"], Path(cache), copies=settings.copies, ranks=ranks
+    )
+    held_out = Features(model.speech, known["valid"], Path(cache), ranks=ranks)
     place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     model.to(place)
     if teacher is not None:
@@ -124,7 +130,7 @@ def train(
         learning.settle(model.speech)
         held_out.settle(model.speech)
 
-    return fit(model, learning, held_out, config, stage, output, leave_out, known_words)
+    return fit(model, learning, held_out, config, stage, output, leave_out, known_words, ranks)
 
 
 def fit(
@@ -136,6 +142,7 @@ def fit(
     output: str | Path,
     left_out: Sequence[str] = (),
     thesaurus: Thesaurus | None = None,
+    ranks: Ranks = ALONE,
 ) -> dict[str, float]:
     """Run the loop of one stage; see :func:`train`.
 
@@ -148,23 +155,27 @@ def fit(
         output: checkpoint folder.
         left_out: corpora that were left out, for the record.
         thesaurus: words for the text tower.
+        ranks: who trains together.
     """
     settings, output = getattr(config, stage), Path(output)
     torch.manual_seed(settings.seed)
     heard = [learning.clips[0, row] for row in learning.rows]
     teacher = model.teacher if stage == "ra" else None
-    objective = Objective(model, teacher, settings, config.relation, heard)
+    objective = Objective(model, teacher, settings, config.relation, heard, ranks)
     run = _Run(model, objective, settings, output, stage, left_out)
     steps = len(grouped(learning, learning.rows, settings, random.Random(0)))
     run.total_steps = settings.epochs * steps
     run.resume()
+    ranks.agree([*model.state_dict(keep_vars=True).values(), *objective.parameters])
+    ranks.wait()  # until all have read where to go on
     while run.epoch < settings.epochs:
         run.one_epoch(learning, thesaurus)
-        if run.epoch % max(1, settings.epochs // _VALIDATIONS) == 0 or run.epoch == settings.epochs:
+        due = run.epoch % max(1, settings.epochs // _VALIDATIONS) == 0
+        if ranks.leads and (due or run.epoch == settings.epochs):
             with run.averaged():
                 run.keep_if_best(validate(model, held_out), config)
             run.save()
-    return run.finish()
+    return ranks.tell(run.finish() if ranks.leads else {})
 
 
 class _Run:
@@ -181,6 +192,7 @@ class _Run:
     ) -> None:
         self.model, self.objective, self.settings = model, objective, settings
         self.output, self.stage, self.left_out = output, stage, sorted(left_out)
+        self.ranks = objective.ranks
         groups = _groups_of(model, settings)
         if objective.parameters:
             groups.append({"params": objective.parameters, "lr": settings.head_rate})
@@ -205,6 +217,7 @@ class _Run:
             # On a CPU the batches and the model would compete for the same cores.
             workers=_WORKERS if self.model.device.type == "cuda" else 0,
             thesaurus=thesaurus,
+            ranks=self.ranks,
         )
         total = self.total_steps // self.settings.epochs
         bar = tqdm(
@@ -214,14 +227,17 @@ class _Run:
             initial=self.batch,
             leave=False,
             mininterval=1 if sys.stderr.isatty() else 30,
+            disable=not self.ranks.leads,
         )
         terms: list[list[float]] = []
         for batch in bar:
-            torch.manual_seed(self.settings.seed * 1_000_003 + self.steps)  # dropout, too, resumes
+            # Dropout, too, resumes, and differs between ranks.
+            torch.manual_seed(self.settings.seed * 1_000_003 + self.steps + (self.ranks.rank << 40))
             self._set_rates()
             loss = self.objective(batch)
             self.optimizer.zero_grad(set_to_none=True)
             loss.total.backward()
+            self.ranks.average(self.learned)
             clip_grad_norm_(self.learned, 1.0)
             self.optimizer.step()
             self.model.clamp_scale()
@@ -231,14 +247,14 @@ class _Run:
             self.batch += 1
             terms.append([getattr(loss, name).item() for name in _TERMS])
             bar.set_postfix(loss=f"{terms[-1][0]:.3f}", refresh=False)
-            if self.steps % _LOG_STEPS == 0:
+            if self.steps % _LOG_STEPS == 0 and self.ranks.leads:
                 names = ("loss", *_TERMS[1:])
                 means = dict(zip(names, np.mean(terms, axis=0).round(5).tolist(), strict=True))
                 self._log(
                     {"step": self.steps, "epoch": self.epoch, "scale": self.model.scale} | means
                 )
                 terms.clear()
-            if time.monotonic() - self.saved > _SAVE_SECONDS:
+            if self.ranks.leads and time.monotonic() - self.saved > _SAVE_SECONDS:
                 self.save()
         self.model.eval()
         self.epoch, self.batch = self.epoch + 1, 0
@@ -305,7 +321,8 @@ class _Run:
         """Go on from the last point kept, if the settings are the same."""
         path = self.output / "resume" / "state.pt"
         if not path.is_file():
-            (self.output / "history.jsonl").unlink(missing_ok=True)
+            if self.ranks.leads:
+                (self.output / "history.jsonl").unlink(missing_ok=True)
             return
         state = torch.load(path, weights_only=True, map_location=self.model.device)
         if state["settings"] != self._settings():

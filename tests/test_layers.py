@@ -16,12 +16,12 @@ SHARED = (
     *("layouts", "tables", "corpus", "towers", "tiny", "model", "relation", "figures"),
 )
 LEARNING = (
-    *("data", "loss", "metrics", "objective", "essr", "evaluate", "results", "compare"),
+    *("parallel", "data", "loss", "metrics", "objective", "essr", "evaluate", "results", "compare"),
     *("train", "study"),
 )
 USING = (
-    *("index", "sketch", "reading", "checkpoint", "timeline", "evidence", "intake"),
-    *("comparison", "ranking", "search"),
+    *("index", "sketch", "reading", "checkpoint", "timeline", "evidence", "intake", "cluster"),
+    *("comparison", "ranking", "milvus", "search"),
     *("words", "sheets", "cards", "portrait", "matrix", "atlas", "snippets"),
     *("answers", "widgets", "finder", "listener", "blender", "pairs", "explorer", "interface"),
 )
@@ -79,7 +79,7 @@ def test_only_the_page_knows_gradio(room):
 
 
 @pytest.mark.parametrize(
-    "room", ["config", "prosody", "style", "wording", "corpus", "index", "sketch"]
+    "room", ["config", "prosody", "style", "wording", "corpus", "index", "sketch", "milvus"]
 )
 def test_rooms_without_torch(room):
     assert not packages_of(PACKAGE / f"{room}.py") & {"torch", "torchaudio", "transformers"}
