@@ -98,6 +98,11 @@ def measure(waveform: np.ndarray) -> Prosody:
     return found
 
 
+def forget() -> None:
+    """Measure every clip anew from here on."""
+    _known.clear()
+
+
 def _measure(waveform: np.ndarray) -> Prosody:
     frames, spectrum, level = _analyse(waveform)
     active = level > np.percentile(level, 95) - _ACTIVE_DB

@@ -121,6 +121,14 @@ class WhisperBackbone(nn.Module):
             *self.encoder.layers[: self.cut],
         ]
 
+    def spectrogram(self, waveform: np.ndarray) -> Tensor:
+        """Return the log-mel spectrogram (1, M, T) of (S,) samples and the silent tail."""
+        padded = np.pad(waveform, (0, self.tail + -len(waveform) % 320))
+        with torch.autocast("cpu", enabled=False):  # the extractor hands its result to numpy
+            return self.mel(
+                padded, sampling_rate=RATE_HZ, padding="do_not_pad", return_tensors="pt"
+            ).input_features.to(self.encoder.conv1.weight)
+
     def lower(self, waveform: np.ndarray) -> tuple[Tensor, int, Tensor]:
         """Run the frozen part on one clip of (S,) samples.
 
@@ -128,11 +136,7 @@ class WhisperBackbone(nn.Module):
             hidden (1, T, H), the number of valid frames, and statistics (1, J, 2, H).
         """
         encoder, valid = self.encoder, -(-len(waveform) // 320)
-        padded = np.pad(waveform, (0, self.tail + -len(waveform) % 320))
-        with torch.autocast("cpu", enabled=False):  # the extractor hands its result to numpy
-            mel = self.mel(
-                padded, sampling_rate=RATE_HZ, padding="do_not_pad", return_tensors="pt"
-            ).input_features.to(encoder.conv1.weight)
+        mel = self.spectrogram(waveform)
         hidden = gelu(encoder.conv2(gelu(encoder.conv1(mel)))).transpose(1, 2)  # (1, T, H)
         hidden = hidden + encoder.embed_positions.weight[: hidden.shape[1]]
         length, below = torch.tensor([valid], device=hidden.device), []

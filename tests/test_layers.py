@@ -20,12 +20,23 @@ LEARNING = (
     *("train", "study"),
 )
 USING = (
-    *("index", "sketch", "reading", "checkpoint", "timeline", "evidence", "intake"),
+    *(
+        "facets",
+        "nearest",
+        "index",
+        "sketch",
+        "reading",
+        "checkpoint",
+        "timeline",
+        "evidence",
+        "intake",
+    ),
     *("comparison", "ranking", "search"),
     *("words", "sheets", "cards", "portrait", "matrix", "atlas", "snippets"),
     *("answers", "widgets", "finder", "listener", "blender", "pairs", "explorer", "interface"),
 )
-DOORS = ("command", "__main__")  # the command line joins learning and using
+# The command line joins learning and using.
+DOORS = ("rivals", "benchmark", "timings", "command", "__main__")
 ORDER = (*SHARED, *LEARNING, *USING, *DOORS)
 PAGE = {*USING[USING.index("answers") :]}  # what knows gradio
 
@@ -79,7 +90,8 @@ def test_only_the_page_knows_gradio(room):
 
 
 @pytest.mark.parametrize(
-    "room", ["config", "prosody", "style", "wording", "corpus", "index", "sketch"]
+    "room",
+    ["config", "prosody", "style", "wording", "corpus", "facets", "nearest", "index", "sketch"],
 )
 def test_rooms_without_torch(room):
     assert not packages_of(PACKAGE / f"{room}.py") & {"torch", "torchaudio", "transformers"}
@@ -110,5 +122,5 @@ def test_the_tests_mirror_the_rooms():
         "blender",
         "pairs",
     }
-    within |= {"explorer", "words", "snippets", "__main__"}
+    within |= {"facets", "rivals", "timings", "explorer", "words", "snippets", "__main__"}
     assert set(ORDER) - within <= tests
