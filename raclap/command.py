@@ -288,7 +288,7 @@ def benchmark(args: Namespace) -> dict[str, Any]:
     for part in args.part or measure:
         print(f"Measuring: {part}", file=sys.stderr)
         report[part] = measure[part]()
-    _write_json(args.output, report)
+        _write_json(args.output, report)  # after each, for the next may take long
     text = timings.document(report)
     _write(args.output.with_suffix(".md"), lambda file: file.write(text.encode()))
     if "encode" in report:

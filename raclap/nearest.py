@@ -5,8 +5,8 @@ an index that can be edited. Deliberately not here: clips, and the files of a ga
 
 * to 200,000 vectors: exact, every vector in turn
 * beyond: IVF. Vectors lie in cells around about 4 sqrt(N) centres, a byte a number (SQ8), or where
-  memory is short a byte for four (PQ); the nearest cells give candidates, and these are ranked
-  by their true vectors, so that scores are exact and only a neighbour can be missed
+  memory is short a bit a number (RaBitQ, Gao & Long 2024). The nearest cells give candidates, and
+  these are ranked by their true vectors: scores are exact, only a neighbour can be missed
 """
 
 from __future__ import annotations
@@ -23,8 +23,7 @@ _CENTRES = 4  # times sqrt(N)
 _SAMPLE = 40  # vectors a centre is learned from
 _PROBED = 160  # cells that are searched: descriptions lie apart from clips, and need the most
 _WIDEST = 8  # times as many, where a filter leaves few clips in each
-_CANDIDATES = {"SQ8": 4, "PQ": 20}  # for each result wanted, ten at least
-_ROUNDS = 8  # of k-means over the codes of PQ
+_CANDIDATES = {"SQ8": 4, "RaBitQ": 20}  # for each result wanted, ten at least
 _SHARE = 0.25  # of the machine's memory that the index may take
 _AT_ONCE = 65_536  # vectors read from disk
 
@@ -50,8 +49,6 @@ def build(vectors: np.ndarray, memory: float | None = None) -> faiss.Index:
     index = faiss.index_factory(dim, f"IVF{centres},{kind}", faiss.METRIC_INNER_PRODUCT)
     index.nprobe = min(_PROBED, centres)
     index.cp.min_points_per_centroid = 1  # a small sample is no mistake
-    if isinstance(index, faiss.IndexIVFPQ):
-        index.pq.cp.niter, index.pq.cp.min_points_per_centroid = _ROUNDS, 1
     sample = vectors[:: max(1, count // (_SAMPLE * centres))]
     index.train(np.ascontiguousarray(sample, dtype=np.float32))
     for start in range(0, count, _AT_ONCE):
@@ -60,10 +57,10 @@ def build(vectors: np.ndarray, memory: float | None = None) -> faiss.Index:
 
 
 def coding(count: int, dim: int, memory: float | None = None) -> str:
-    """Return how FAISS shall keep that many vectors: ``SQ8``, or in a quarter of that ``PQ``."""
+    """Return how FAISS shall keep that many vectors: ``SQ8``, or in a fifth ``RaBitQ``."""
     if memory is None:
         memory = _SHARE * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return "SQ8" if count * (dim + 8) <= memory or dim % 4 else f"PQ{dim // 4}"
+    return "SQ8" if count * (dim + 8) <= memory else "RaBitQ"
 
 
 def edited(index: faiss.Index, vectors: np.ndarray, changed: np.ndarray) -> faiss.Index:
@@ -147,8 +144,8 @@ def _refined(
     """Rank the candidates of an approximate index by their true vectors."""
     wider = 1.0 if allowed is None else min(_WIDEST, len(vectors) / len(allowed))
     probed = min(index.nlist, int(index.nprobe * wider))
-    rounded = isinstance(index, faiss.IndexIVFPQ)
-    count = max(10, top) * _CANDIDATES["PQ" if rounded else "SQ8"]
+    rounded = isinstance(index, faiss.IndexIVFRaBitQ)
+    count = max(10, top) * _CANDIDATES["RaBitQ" if rounded else "SQ8"]
     mask = None
     if allowed is not None:
         mask = np.zeros(len(vectors), dtype=bool)

@@ -14,7 +14,6 @@ from dataclasses import astuple, dataclass, fields
 import numpy as np
 from scipy.fft import irfft, rfft
 from scipy.ndimage import uniform_filter1d
-from scipy.signal import find_peaks
 
 from raclap.audio import RATE_HZ
 
@@ -293,6 +292,8 @@ def _effort(figures: dict[str, float]) -> float:
 
 def _nuclei(level: np.ndarray, voiced: np.ndarray) -> int:
     """Count syllable nuclei: peaks of level that are voiced and stand 2 dB above their dips."""
+    from scipy.signal import find_peaks  # half a second that a text query need not wait
+
     smooth = uniform_filter1d(level, 5)
     peaks, _ = find_peaks(smooth, prominence=_DIP_DB, height=np.percentile(smooth, 95) - 25)
     return int(voiced[peaks].sum())

@@ -25,8 +25,8 @@ from raclap.audio import RATE_HZ
 from raclap.config import PROSODY_ALONE, SpeechConfig, TextConfig
 from raclap.precision import halve
 
-# Half of the multiplications of a Whisper layer are in the first two. Values and what attention
-# puts out stay in full precision: they are a sixth of the work and most of the rounding.
+# Five sixths of a Whisper layer's multiplications. Values and what attention puts out stay in full
+# precision: the last sixth, but most of the rounding.
 _HALVED = ("fc1", "fc2", "self_attn.q_proj", "self_attn.k_proj")
 
 
