@@ -141,7 +141,7 @@ class Gallery:
         unknown = set(without) - self.rows.keys()
         if unknown:
             raise InputError(f"The gallery {self.name!r} has no clip {min(unknown)!r} to remove.")
-        vectors = np.ascontiguousarray(vectors, dtype=np.float32).reshape(len(clips), -1)
+        vectors = np.asarray(vectors, dtype=np.float32)
         new = [clip for clip in clips if clip.id not in self.rows]
         stay = [*self.clips, *new]
         source = np.arange(len(stay))  # row now -> row in `stay`

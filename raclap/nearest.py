@@ -23,7 +23,7 @@ _CENTRES = 4  # times sqrt(N)
 _SAMPLE = 40  # vectors a centre is learned from
 _PROBED = 160  # cells that are searched: descriptions lie apart from clips, and need the most
 _WIDEST = 8  # times as many, where a filter leaves few clips in each
-_CANDIDATES = {"SQ8": 4, "RaBitQ": 20}  # for each result wanted, ten at least
+_CANDIDATES = {"SQ8": 4, "RaBitQ": 60}  # for each result wanted, ten at least
 _SHARE = 0.25  # of the machine's memory that the index may take
 _AT_ONCE = 65_536  # vectors read from disk
 

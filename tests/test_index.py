@@ -260,9 +260,11 @@ def test_clips_are_added_replaced_and_removed(gallery, tmp_path, rng, monkeypatc
     new = unit(rng, 3)
     clips = [
         replace(gallery.clips[4], emotion="sad"),
-        Clip(id="n1", path="/n1.wav", gender="male"),
-        Clip(id="n2", path="/n2.wav"),
+        Clip(id="n1", path=str(tmp_path / "n1.wav"), gender="male"),
+        Clip(id="n2", path=str(tmp_path / "n2.wav")),
     ]
+    for clip in clips:
+        Path(clip.path).touch()
     edited = gallery.edited(new, clips, without=["c0", "c7", "c59"])
     wanted = {clip.id: vector for clip, vector in zip(gallery.clips, before, strict=True)}
     wanted |= {clip.id: vector for clip, vector in zip(clips, new, strict=True)}
