@@ -208,15 +208,7 @@ def memory() -> dict[str, object]:
         few = [replace(clip, split=split[n % 4]) for n, clip in enumerate(known[:_SHORT])]
         write_manifest(few, folder / "train.csv")
         raclap = (sys.executable, "-m", "raclap")
-        train = (
-            "train",
-            "--preset",
-            "tiny",
-            "--stage",
-            "ess",
-            "--manifest",
-            str(folder / "train.csv"),
-        )
+        train = ("train", "--preset", "tiny", "--stage", "ess", "--output", str(folder / "run"))
         index = ("index", str(folder / "index.csv"), "--output", str(folder / "gallery"))
         return {
             "search": _peak([*raclap, "search", "an angry man"]),
@@ -300,24 +292,25 @@ def _each(tasks: Sequence[Callable[[], object]]) -> float:
 def _peak(command: Sequence[str], until: str = "") -> int:
     """Peak resident bytes of a process; one that does not end is ended when it prints ``until``."""
     environment = {**os.environ, "GRADIO_ANALYTICS_ENABLED": "False", "PYTHONUNBUFFERED": "1"}
-    process = subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env=environment,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT if until else subprocess.DEVNULL,
-    )
-    for line in process.stdout:
-        if until and until in line:
-            process.terminate()
-            break
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    process.stdout.close()
-    if process.returncode and not until:
-        raise RuntimeError(f"{' '.join(command[1:4])} ended with {process.returncode}")
-    return used.ru_maxrss * 1024
+    # The kernel's own count at the end would begin with the memory of this process.
+    peak = 0
+    with tempfile.TemporaryFile("w+") as said:
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=said, stderr=subprocess.STDOUT
+        )
+        while process.poll() is None:
+            status = Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8")
+            told = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")]
+            peak = max([peak, *(1024 * int(size) for size in told)])
+            said.seek(0)
+            if until and until in said.read():
+                process.terminate()
+                process.wait()
+            time.sleep(0.02)
+        said.seek(0)
+        if process.returncode and not until:
+            raise RuntimeError(f"{' '.join(command[1:4])} failed: {said.read()[-300:]}")
+    return peak
 
 
 def _free_port() -> int:
