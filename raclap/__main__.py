@@ -25,6 +25,7 @@ VERBS = {
     "search": command.search,
     "describe": command.describe,
     "embed": command.embed,
+    "benchmark": command.benchmark,
 }
 
 
@@ -183,6 +184,26 @@ def parser() -> argparse.ArgumentParser:
     things.add_argument("--clips", metavar="PATH", nargs="+", type=Path)
     things.add_argument("--texts", metavar="FILE", type=Path, help="one description a line")
     verb.add_argument("--output", metavar="V.npz", type=Path, required=True)
+    _add_checkpoint(verb)
+
+    verb = _verb(verbs, "benchmark", "measure speed and memory, against other encoders too")
+    verb.add_argument(
+        "--part",
+        action="append",
+        choices=("encode", "query", "start", "profile", "memory", "index"),
+        help="repeatable (default: all)",
+    )
+    verb.add_argument("--threads", metavar="N", type=int, default=1)
+    verb.add_argument("--rounds", metavar="N", type=int, default=5, help="repeats, taking turns")
+    verb.add_argument("--clips", metavar="N", type=int, default=5, help="of 2 to 10 s")
+    verb.add_argument("--vectors", metavar="N", type=int, default=10**6, help="the largest index")
+    verb.add_argument(
+        "--output",
+        metavar="R.json",
+        type=Path,
+        required=True,
+        help="the figures; R.md beside it has the tables and R.png the picture",
+    )
     _add_checkpoint(verb)
     return parser
 

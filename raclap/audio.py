@@ -10,8 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-import torch
-from torchaudio.functional import resample
 
 from raclap.config import InputError
 
@@ -90,6 +88,9 @@ def from_samples(samples: np.ndarray, rate_hz: int, *, name: str = "The audio") 
         )
     mono = samples.mean(axis=1) if samples.ndim == 2 else samples
     if rate_hz != RATE_HZ:
+        import torch  # a text query needs no audio at all
+        from torchaudio.functional import resample
+
         mono = resample(torch.from_numpy(np.ascontiguousarray(mono)), rate_hz, RATE_HZ).numpy()
     loudest = np.sqrt(_frame_power(mono).max())
     if 20 * np.log10(loudest + 1e-12) < _SILENT_DBFS:

@@ -272,6 +272,46 @@ def embed(args: Namespace) -> dict[str, Any]:
     return {"output": str(args.output), "count": len(ids), "dim": vectors.shape[1]}
 
 
+def benchmark(args: Namespace) -> dict[str, Any]:
+    """Measure speed and memory; write the report, its tables and its picture."""
+    if args.output.suffix != ".json":
+        raise InputError(f"--output {args.output} must end in .json; the tables get the same name.")
+    for name in ("threads", "rounds", "clips", "vectors"):
+        if getattr(args, name) < 1:
+            raise InputError(f"--{name} is {getattr(args, name)}; it must be 1 or more.")
+    import faiss
+    import torch
+
+    from raclap import benchmark, results, timings
+
+    torch.set_num_threads(args.threads)
+    faiss.omp_set_num_threads(args.threads)
+    model, gallery = benchmark.open_model(args.checkpoint)
+    report: dict[str, Any] = {"about": benchmark.about(args.threads)}
+    sizes = [size for size in benchmark.SIZES if size < args.vectors]
+    measure = {
+        "encode": lambda: benchmark.encoders(
+            model, benchmark.clips(gallery, args.clips), args.rounds
+        ),
+        "query": lambda: benchmark.queries(model, gallery, args.vectors),
+        "start": lambda: benchmark.starts(args.rounds),
+        "profile": lambda: benchmark.profile(model, gallery, benchmark.clips(gallery, args.clips)),
+        "memory": benchmark.memory,
+        "index": lambda: benchmark.growth(model, gallery, [*sizes, args.vectors]),
+    }
+    for part in args.part or measure:
+        print(f"Measuring: {part}", file=sys.stderr)
+        report[part] = measure[part]()
+        _write_json(args.output, report)  # after each, for the next may take long
+    text = timings.document(report)
+    _write(args.output.with_suffix(".md"), lambda file: file.write(text.encode()))
+    if "encode" in report:
+        drawn = {args.output.stem: timings.picture(report["encode"])}
+        results.save(drawn, args.output.parent)
+    print(text, file=sys.stderr)
+    return {"report": str(args.output), **report}
+
+
 def place(word: str) -> Path | str:
     """Read where a gallery is to be: a folder, a file or an address."""
     return word if "://" in word else Path(word)

@@ -373,6 +373,32 @@ def difference_intervals(
     return figure
 
 
+def ratios(found: Mapping[str, float], goals: Mapping[str, float]) -> Figure:
+    """Draw how many times slower others are.
+
+    Args:
+        found: name -> times slower, 1 being as fast.
+        goals: name -> what it should be at least.
+    """
+    figure = _canvas(width=6.4, height=1.2 + 0.5 * len(found))
+    axes = figure.add_subplot()
+    places = np.arange(len(found))
+    axes.barh(places, list(found.values()), 0.6, color=BLUE, zorder=3)
+    for place, (name, value) in zip(places, found.items(), strict=True):
+        label = None if place else "goal"
+        axes.plot(
+            [goals[name]] * 2, [place - 0.4, place + 0.4], color=ORANGE, zorder=4, label=label
+        )
+        number = f"{value:.1f}"
+        axes.annotate(number, (value, place), (4, 0), textcoords="offset points", va="center")
+    _tick(axes.yaxis, list(found))
+    axes.invert_yaxis()
+    axes.set_xlabel("times slower than RA-CLAP, from waveform to vector")
+    _grid(axes, "x")
+    figure.legend(loc="outside upper right", frameon=False)
+    return figure
+
+
 def _wave(axes: Axes, waveform: np.ndarray, seconds: float) -> None:
     """Draw the outline of (S,) samples over time."""
     peaks = [np.abs(piece).max() for piece in np.array_split(waveform, min(len(waveform), 600))]

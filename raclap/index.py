@@ -1,7 +1,8 @@
 """Unit vectors and clip records become a gallery that knows which model made it.
 
 In: vectors, `Clip` records and a model's fingerprint. Out: a folder that survives a kill, and
-exact cosine search with facet filters inside FAISS. Deliberately not here: torch, models, audio.
+cosine search with facet filters inside FAISS. Deliberately not here: torch, models, audio, and how
+the nearest are found (`nearest`).
 
     GALLERY/manifest.csv   the clips, one row a vector
     GALLERY/vectors.npy    (N, D) float32, unit length
@@ -15,19 +16,19 @@ import contextlib
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import faiss
 import numpy as np
 
-from raclap import config
+from raclap import config, nearest
 from raclap.config import InputError
 from raclap.corpus import Clip, read_manifest, write_manifest
-from raclap.style import ATTRIBUTES
+from raclap.facets import FACETS, Facets
 
-FACETS = (*ATTRIBUTES, "language", "speaker", "corpus")
+__all__ = ["CARD", "FACETS", "INDEX", "MANIFEST", "VECTORS", "Card", "Gallery", "read_card"]
 
 MANIFEST, VECTORS, INDEX, CARD = "manifest.csv", "vectors.npy", "index.faiss", "gallery.json"
 _VERSION = 1
@@ -68,9 +69,10 @@ class Gallery:
         note: what a listener should know, e.g. that the voices are synthetic.
         fingerprint: of the model that made the vectors.
         clips: N records; row n belongs to ``vectors[n]``.
-        vectors: (N, D) float32, unit length.
+        vectors: (N, D) float32, unit length; of a gallery that was read, mapped from its file.
         index: the same vectors in FAISS.
         rows: clip id -> row.
+        columns: what clips can be filtered by.
         folder: where it was read from, if it was.
     """
 
@@ -79,8 +81,9 @@ class Gallery:
     fingerprint: str
     clips: list[Clip]
     vectors: np.ndarray
-    index: faiss.IndexFlatIP
+    index: faiss.Index
     rows: dict[str, int]
+    columns: Facets
     folder: Path | None = None
 
     @classmethod
@@ -106,24 +109,64 @@ class Gallery:
             ValueError: the vectors are not (N, D), not of unit length, or do not match the clips.
         """
         vectors = np.ascontiguousarray(vectors, dtype=np.float32)
-        rows = {clip.id: row for row, clip in enumerate(clips)}
-        if vectors.ndim != 2 or not len(vectors) == len(clips) == len(rows) > 0:
-            raise ValueError(
-                f"vectors have shape {vectors.shape} for {len(clips)} clips with {len(rows)} ids; "
-                "they must be (N, D) for N >= 1 clips with an id each"
-            )
-        if not np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-3):
-            raise ValueError("vectors must have unit length")
-        index = faiss.IndexFlatIP(vectors.shape[1])
-        index.add(vectors)
+        rows = _numbered(vectors, clips)
         return cls(
             name=name,
             note=note,
             fingerprint=fingerprint,
             clips=list(clips),
             vectors=vectors,
-            index=index,
+            index=nearest.build(vectors),
             rows=rows,
+            columns=Facets(clips),
+        )
+
+    def edited(
+        self, vectors: np.ndarray, clips: Sequence[Clip], without: Collection[str] = ()
+    ) -> Gallery:
+        """Return the gallery with clips added, replaced and removed; this one stays as it is.
+
+        An approximate index is not built again. Clips keep their rows, except that the last ones
+        move into the gaps which removed ones leave.
+
+        Args:
+            vectors: (M, D) float32, unit length, of ``clips``.
+            clips: M records; one whose id is in the gallery already takes that one's place.
+            without: ids to remove.
+
+        Raises:
+            InputError: an id to remove that the gallery does not have, or nothing would be left.
+            ValueError: as `build`.
+        """
+        unknown = set(without) - self.rows.keys()
+        if unknown:
+            raise InputError(f"The gallery {self.name!r} has no clip {min(unknown)!r} to remove.")
+        vectors = np.asarray(vectors, dtype=np.float32)
+        new = [clip for clip in clips if clip.id not in self.rows]
+        stay = [*self.clips, *new]
+        source = np.arange(len(stay))  # row now -> row in `stay`
+        gaps = sorted(self.rows[id] for id in without)
+        if len(gaps) == len(stay):
+            raise InputError(f"Nothing would be left of the gallery {self.name!r}.")
+        source = _closed(source, gaps)
+        given = {clip.id: at for at, clip in enumerate(clips)}
+        records = [stay[row] for row in source.tolist()]
+        fresh = np.array([given.get(clip.id, -1) for clip in records])
+        held = np.empty((len(records), self.vectors.shape[1]), np.float32)
+        old = fresh < 0
+        held[old] = self.vectors[source[old]]
+        if (~old).any():
+            held[~old] = vectors[fresh[~old]]
+        records = [clip if at < 0 else clips[at] for clip, at in zip(records, fresh, strict=True)]
+        rows = _numbered(held, records)
+        changed = np.flatnonzero(~old | (source != np.arange(len(source))))
+        return replace(
+            self,
+            clips=records,
+            vectors=held,
+            index=nearest.edited(self.index, held, changed),
+            rows=rows,
+            columns=Facets(records),
         )
 
     def save(self, folder: str | Path) -> None:
@@ -141,7 +184,7 @@ class Gallery:
         fresh.mkdir(parents=True)
         write_manifest(self.clips, fresh / MANIFEST, relative_to=folder)
         np.save(fresh / VECTORS, self.vectors, allow_pickle=False)
-        faiss.write_index(self.index, str(fresh / INDEX))
+        nearest.write(self.index, fresh / INDEX)
         card = Card(
             version=_VERSION,
             name=self.name,
@@ -178,8 +221,8 @@ class Gallery:
                 )
         clips = read_manifest(folder / MANIFEST)
         try:
-            vectors = np.load(folder / VECTORS, allow_pickle=False)
-            index = faiss.read_index(str(folder / INDEX))
+            vectors = np.load(folder / VECTORS, mmap_mode="r", allow_pickle=False)
+            index = nearest.read(folder / INDEX)
         except (ValueError, RuntimeError) as error:
             raise InputError(
                 f"{VECTORS} or {INDEX} of the gallery {folder} cannot be read; {_AGAIN} {folder}"
@@ -197,6 +240,7 @@ class Gallery:
             vectors=vectors,
             index=index,
             rows={clip.id: row for row, clip in enumerate(clips)},
+            columns=Facets(clips),
             folder=folder,
         )
 
@@ -214,8 +258,7 @@ class Gallery:
 
     def facets(self) -> dict[str, list[str]]:
         """The values by which clips can be filtered: attribute -> sorted values present."""
-        found = {name: {getattr(clip, name) for clip in self.clips} - {""} for name in FACETS}
-        return {name: sorted(values) for name, values in found.items() if values}
+        return self.columns.values()
 
     def search(
         self, vectors: np.ndarray, top: int, where: Mapping[str, str] | None = None
@@ -234,14 +277,10 @@ class Gallery:
             InputError: ``top`` below 1, or an attribute or value that no clip of the gallery has.
         """
         allowed = self._matching(top, where)
-        count = min(top, len(allowed))
+        count = min(top, len(self.clips) if allowed is None else len(allowed))
         if count == 0:
             return np.empty((len(vectors), 0), np.float32), np.empty((len(vectors), 0), np.int64)
-        chosen = faiss.SearchParameters(sel=faiss.IDSelectorBatch(allowed)) if where else None
-        queries = np.ascontiguousarray(vectors, dtype=np.float32)
-        scores, rows = self.index.search(queries, count, params=chosen)
-        order = np.lexsort((rows, -scores))  # FAISS leaves the order of equal scores open
-        return np.take_along_axis(scores, order, 1), np.take_along_axis(rows, order, 1)
+        return nearest.search(self.index, self.vectors, vectors, count, allowed)
 
     def rank(
         self, scores: np.ndarray, top: int, where: Mapping[str, str] | None = None
@@ -260,29 +299,38 @@ class Gallery:
             InputError: as `search`.
         """
         allowed = self._matching(top, where)
+        allowed = np.arange(len(self.clips)) if allowed is None else allowed
         rows = allowed[np.argsort(-scores[allowed], kind="stable")][:top]
         return scores[rows], rows
 
-    def _matching(self, top: int, where: Mapping[str, str] | None) -> np.ndarray:
-        """Rows (N',) int64 of the clips that satisfy ``where``."""
+    def _matching(self, top: int, where: Mapping[str, str] | None) -> np.ndarray | None:
+        """Rows (N',) int64 of the clips that satisfy ``where``; None for all."""
         if top < 1:
             raise InputError(f"The number of results is {top}; it must be 1 or more.")
-        allowed = np.ones(len(self.clips), dtype=bool)
-        for name, value in (where or {}).items():
-            values = [getattr(clip, name) for clip in self.clips] if name in FACETS else []
-            if not any(values):
-                names = ", ".join(self.facets()) or "nothing"
-                raise InputError(
-                    f"Clips of this gallery cannot be filtered by {name!r}; they can by {names}."
-                )
-            has = np.array([found == value != "" for found in values])
-            if not has.any():
-                raise InputError(
-                    f"No clip of this gallery has {name} {value!r}; "
-                    f"it has {', '.join(self.facets()[name])}."
-                )
-            allowed &= has
-        return np.flatnonzero(allowed).astype(np.int64)
+        return self.columns.matching(where) if where else None
+
+
+def _numbered(vectors: np.ndarray, clips: Sequence[Clip]) -> dict[str, int]:
+    """Clip id -> row, of vectors and clips that belong together."""
+    rows = {clip.id: row for row, clip in enumerate(clips)}
+    if vectors.ndim != 2 or not len(vectors) == len(clips) == len(rows) > 0:
+        raise ValueError(
+            f"vectors have shape {vectors.shape} for {len(clips)} clips with {len(rows)} ids; "
+            "they must be (N, D) for N >= 1 clips with an id each"
+        )
+    if not np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-3):
+        raise ValueError("vectors must have unit length")
+    return rows
+
+
+def _closed(rows: np.ndarray, gaps: Sequence[int]) -> np.ndarray:
+    """Move the last rows into the gaps, (N,) to (N - gaps,)."""
+    left = len(rows) - len(gaps)
+    inner = [gap for gap in gaps if gap < left]
+    moved = np.setdiff1d(np.arange(left, len(rows)), gaps)
+    rows = rows[:left].copy()
+    rows[inner] = moved
+    return rows
 
 
 def _settle(folder: Path) -> None:

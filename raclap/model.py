@@ -14,7 +14,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -42,7 +42,7 @@ from raclap.towers import Frames, SpeechTower, TextTower
 
 _FROZEN, _TRAINED, _TEACHER = "frozen.safetensors", "model.safetensors", "teacher.safetensors"
 _MIN_TEMPERATURE = 0.01
-_CLIPS_AT_ONCE = 16  # in one pass of the upper layers
+_CLIPS_AT_ONCE = {"cpu": 1, "cuda": 16}  # in the upper layers; padding costs a CPU more
 _TEXTS_AT_ONCE = {"cpu": 32, "cuda": 512}
 
 
@@ -240,8 +240,9 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
         vectors = torch.zeros(len(clips), self.dim)
         # Clips of one length together, so that little is padded.
         order = sorted(range(len(frames)), key=lambda i: int(frames[i].attended))
-        for start in range(0, len(order), _CLIPS_AT_ONCE):
-            chosen = order[start : start + _CLIPS_AT_ONCE]
+        size = _CLIPS_AT_ONCE[self.device.type]
+        for start in range(0, len(order), size):
+            chosen = order[start : start + size]
             batch = normalize(self.speech(Frames.collate([frames[i] for i in chosen])), dim=-1)
             vectors.index_add_(0, torch.tensor([owners[i] for i in chosen]), batch.float().cpu())
         return normalize(vectors, dim=-1)
@@ -297,10 +298,7 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
             model.load_state_dict({name: value.float() for name, value in state.items()})
             model.tokenizer = AutoTokenizer.from_pretrained(folder / "tokenizer")
             if (folder / _TEACHER).is_file():
-                teacher = model.copied()
-                state |= load_file(folder / _TEACHER)
-                teacher.load_state_dict({name: value.float() for name, value in state.items()})
-                model.keep_teacher(teacher)
+                model.keep_teacher(model.copied(load_file(folder / _TEACHER)))
         except (SafetensorError, RuntimeError, TypeError, OSError) as error:
             reason = " ".join(str(error).split())[:200]
             raise InputError(
@@ -308,10 +306,23 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
             ) from error
         return model.eval()
 
-    def copied(self) -> RACLAP:
-        """Return a frozen copy, as a teacher is."""
-        twin = copy.deepcopy(self)
+    def copied(self, other: Mapping[str, Tensor] | None = None) -> RACLAP:
+        """Return a frozen copy, as a teacher is.
+
+        Args:
+            other: weights in which it differs. If given, all others share this model's memory: a
+                checkpoint's teacher costs no more than its heads, and follows if they are trained.
+        """
+        held = self.state_dict(keep_vars=True)
+        if other is None:
+            shared = {}
+        else:
+            shared = {id(t): _seen(t) for name, t in held.items() if name not in other}
+        twin = copy.deepcopy(self, shared)
         twin.keep_teacher(None)
+        unknown = twin.load_state_dict(other or {}, strict=False).unexpected_keys
+        if unknown:
+            raise RuntimeError(f"the teacher has weights of no use: {', '.join(unknown[:3])}")
         twin.__dict__.pop("fingerprint", None)
         return twin.requires_grad_(False).eval()
 
@@ -350,6 +361,12 @@ def _pretrained(name: str) -> tuple[PreTrainedModel | None, AutoConfig]:
             "fetch it and set RACLAP_MODELS to the folder that holds it."
         ) from error
     return encoder, config
+
+
+def _seen(weight: Tensor) -> Tensor:
+    """The same memory, never to be trained from here."""
+    view = weight.detach()
+    return nn.Parameter(view, requires_grad=False) if isinstance(weight, nn.Parameter) else view
 
 
 def _halved(model: nn.Module) -> dict[str, Tensor]:

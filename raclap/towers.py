@@ -23,6 +23,11 @@ from transformers.models.whisper.modeling_whisper import WhisperEncoder
 from raclap import prosody
 from raclap.audio import RATE_HZ
 from raclap.config import PROSODY_ALONE, SpeechConfig, TextConfig
+from raclap.precision import halve
+
+# Five sixths of a Whisper layer's multiplications. Values and what attention puts out stay in full
+# precision: the last sixth, but most of the rounding.
+_HALVED = ("fc1", "fc2", "self_attn.q_proj", "self_attn.k_proj")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +103,7 @@ class WhisperBackbone(nn.Module):
         self.cut = min(config.frozen_layers, len(encoder.layers))
         self.tail = int(config.tail_seconds * RATE_HZ)
         self.mel = WhisperFeatureExtractor(feature_size=encoder.config.num_mel_bins)
+        halve(encoder.layers, _HALVED)
         self.states, self.width = len(encoder.layers) + 1, encoder.config.d_model
 
     @property
@@ -115,6 +121,14 @@ class WhisperBackbone(nn.Module):
             *self.encoder.layers[: self.cut],
         ]
 
+    def spectrogram(self, waveform: np.ndarray) -> Tensor:
+        """Return the log-mel spectrogram (1, M, T) of (S,) samples and the silent tail."""
+        padded = np.pad(waveform, (0, self.tail + -len(waveform) % 320))
+        with torch.autocast("cpu", enabled=False):  # the extractor hands its result to numpy
+            return self.mel(
+                padded, sampling_rate=RATE_HZ, padding="do_not_pad", return_tensors="pt"
+            ).input_features.to(self.encoder.conv1.weight)
+
     def lower(self, waveform: np.ndarray) -> tuple[Tensor, int, Tensor]:
         """Run the frozen part on one clip of (S,) samples.
 
@@ -122,11 +136,7 @@ class WhisperBackbone(nn.Module):
             hidden (1, T, H), the number of valid frames, and statistics (1, J, 2, H).
         """
         encoder, valid = self.encoder, -(-len(waveform) // 320)
-        padded = np.pad(waveform, (0, self.tail + -len(waveform) % 320))
-        with torch.autocast("cpu", enabled=False):  # the extractor hands its result to numpy
-            mel = self.mel(
-                padded, sampling_rate=RATE_HZ, padding="do_not_pad", return_tensors="pt"
-            ).input_features.to(encoder.conv1.weight)
+        mel = self.spectrogram(waveform)
         hidden = gelu(encoder.conv2(gelu(encoder.conv1(mel)))).transpose(1, 2)  # (1, T, H)
         hidden = hidden + encoder.embed_positions.weight[: hidden.shape[1]]
         length, below = torch.tensor([valid], device=hidden.device), []

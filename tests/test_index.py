@@ -13,7 +13,7 @@ import faiss
 import numpy as np
 import pytest
 
-from raclap import index
+from raclap import index, nearest
 from raclap.config import InputError
 from raclap.corpus import Clip
 from raclap.index import CARD, INDEX, MANIFEST, VECTORS, Gallery, read_card
@@ -249,3 +249,48 @@ def test_nothing_is_ever_unpickled(gallery, tmp_path):
     card.write_text(json.dumps(values))
     with pytest.raises(InputError, match=VECTORS):
         Gallery.load(tmp_path / "g")
+
+
+@pytest.mark.parametrize("limit", [10**6, 10], ids=["exact", "approximate"])
+def test_clips_are_added_replaced_and_removed(gallery, tmp_path, rng, monkeypatch, limit):
+    """Whatever the index, an edited gallery is the one that would be built of the same clips."""
+    monkeypatch.setattr(nearest, "EXACT", limit)
+    gallery = Gallery.build(gallery.vectors, gallery.clips, "model-a")
+    before = gallery.vectors.copy()
+    new = unit(rng, 3)
+    clips = [
+        replace(gallery.clips[4], emotion="sad"),
+        Clip(id="n1", path=str(tmp_path / "n1.wav"), gender="male"),
+        Clip(id="n2", path=str(tmp_path / "n2.wav")),
+    ]
+    for clip in clips:
+        Path(clip.path).touch()
+    edited = gallery.edited(new, clips, without=["c0", "c7", "c59"])
+    wanted = {clip.id: vector for clip, vector in zip(gallery.clips, before, strict=True)}
+    wanted |= {clip.id: vector for clip, vector in zip(clips, new, strict=True)}
+    for id in ("c0", "c7", "c59"):
+        del wanted[id]
+    assert {clip.id for clip in edited.clips} == wanted.keys() == edited.rows.keys()
+    for row, clip in enumerate(edited.clips):
+        assert edited.rows[clip.id] == row
+        np.testing.assert_array_equal(edited.vectors[row], wanted[clip.id])
+        assert edited.search(wanted[clip.id][None], 1)[1].item() == row
+    assert edited.clips[edited.rows["c4"]].emotion == "sad"
+    edited.save(tmp_path / "e")
+    again = Gallery.load(tmp_path / "e").edited(new[:0], [], without=["n1"])
+    assert "n1" not in again.rows
+    assert len(again.clips) == COUNT - 2
+    assert len(gallery.clips) == COUNT
+    np.testing.assert_array_equal(gallery.vectors, before)
+
+
+def test_an_impossible_edit_says_why(gallery, rng):
+    with pytest.raises(InputError, match="no clip 'nobody'"):
+        gallery.edited(unit(rng, 0), [], without=["nobody"])
+    with pytest.raises(InputError, match="Nothing would be left"):
+        gallery.edited(unit(rng, 0), [], without=[clip.id for clip in gallery.clips])
+
+
+def test_a_gallery_that_is_read_lies_on_disk(gallery, tmp_path):
+    gallery.save(tmp_path / "g")
+    assert isinstance(Gallery.load(tmp_path / "g").vectors, np.memmap)

@@ -13,19 +13,20 @@ PACKAGE = ROOT / "raclap"
 
 SHARED = (
     *("config", "audio", "prosody", "style", "lexicon", "query", "wording"),
-    *("layouts", "tables", "corpus", "towers", "tiny", "model", "relation", "figures"),
+    *("layouts", "tables", "corpus", "precision", "towers", "tiny", "model", "relation", "figures"),
 )
 LEARNING = (
-    *("parallel", "data", "loss", "metrics", "objective", "essr", "evaluate", "results", "compare"),
-    *("train", "study"),
+    *("parallel", "thesaurus", "data", "loss", "metrics", "objective", "essr", "evaluate"),
+    *("results", "compare", "train", "study"),
 )
 USING = (
-    *("index", "sketch", "reading", "checkpoint", "timeline", "evidence", "intake", "cluster"),
-    *("comparison", "ranking", "milvus", "search"),
+    *("facets", "nearest", "index", "sketch", "reading", "checkpoint", "timeline", "evidence"),
+    *("intake", "cluster", "comparison", "ranking", "milvus", "search"),
     *("words", "sheets", "cards", "portrait", "matrix", "atlas", "snippets"),
     *("answers", "widgets", "finder", "listener", "blender", "pairs", "explorer", "interface"),
 )
-DOORS = ("command", "__main__")  # the command line joins learning and using
+# The command line joins learning and using.
+DOORS = ("rivals", "benchmark", "timings", "command", "__main__")
 ORDER = (*SHARED, *LEARNING, *USING, *DOORS)
 PAGE = {*USING[USING.index("answers") :]}  # what knows gradio
 
@@ -79,7 +80,11 @@ def test_only_the_page_knows_gradio(room):
 
 
 @pytest.mark.parametrize(
-    "room", ["config", "prosody", "style", "wording", "corpus", "index", "sketch", "milvus"]
+    "room",
+    (
+        *("config", "prosody", "style", "wording", "corpus", "facets", "nearest", "index"),
+        *("sketch", "milvus"),
+    ),
 )
 def test_rooms_without_torch(room):
     assert not packages_of(PACKAGE / f"{room}.py") & {"torch", "torchaudio", "transformers"}
@@ -110,5 +115,5 @@ def test_the_tests_mirror_the_rooms():
         "blender",
         "pairs",
     }
-    within |= {"explorer", "words", "snippets", "__main__"}
+    within |= {"facets", "rivals", "timings", "explorer", "words", "snippets", "__main__"}
     assert set(ORDER) - within <= tests

@@ -308,6 +308,9 @@ def test_the_teacher_is_kept_in_checkpoints(model, voices, tmp_path):
     assert any(parameter.requires_grad for parameter in loaded.parameters())
     assert not any("teacher" in name for name, _ in loaded.named_modules())
     assert list(load_file(tmp_path / "teacher.safetensors")) == ["text.projection.0.weight"]
+    own, its = loaded.state_dict(), teacher.state_dict()
+    shared = {name for name in own if own[name].data_ptr() == its[name].data_ptr()}
+    assert set(own) - shared == {"text.projection.0.weight"}  # what differs is all it costs
     student.keep_teacher(None)
     student.save_pretrained(tmp_path)
     assert RACLAP.from_pretrained(tmp_path).teacher is None

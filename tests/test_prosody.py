@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy.signal import butter, lfilter, sosfilt
 
+from raclap import prosody
 from raclap.audio import RATE_HZ
 from raclap.prosody import HOP_SECONDS, NAMES, contour, measure
 from raclap.style import ATTRIBUTES, levels
@@ -159,3 +160,16 @@ def test_the_vector_is_in_the_order_of_names():
     found = measure(vowel(200))
     assert found.vector()[NAMES.index("f0_hz")] == np.float32(found.f0_hz)
     assert found.vector()[NAMES.index("seconds")] == np.float32(found.seconds)
+
+
+def test_a_clip_is_measured_once(monkeypatch):
+    """Encoding and reading one clip ask for the same figures; another clip has others."""
+    measured = []
+    plain = prosody._measure
+    monkeypatch.setattr(prosody, "_measure", lambda wave: measured.append(1) or plain(wave))
+    time = np.arange(16_000) / RATE_HZ
+    waves = [np.sin(2 * np.pi * hz * time).astype(np.float32) for hz in (121, 183)]
+    first = prosody.measure(waves[0])
+    assert prosody.measure(waves[0].copy()) == first
+    assert prosody.measure(waves[1]) != first
+    assert len(measured) == 2

@@ -1,0 +1,65 @@
+"""What clips can be filtered by.
+
+In: records. Out: the values present, and the rows that have given ones. Each column is coded once,
+when it is first asked about, so that a filter over a million clips takes milliseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from raclap.config import InputError
+from raclap.corpus import Clip
+from raclap.style import ATTRIBUTES
+
+FACETS = (*ATTRIBUTES, "language", "speaker", "corpus")
+
+
+class Facets:
+    """The columns of N clips by which they can be filtered.
+
+    Args:
+        clips: N records, which do not change.
+    """
+
+    def __init__(self, clips: Sequence[Clip]) -> None:
+        self._clips = clips
+        self._columns: dict[str, tuple[list[str], np.ndarray]] = {}
+
+    def values(self) -> dict[str, list[str]]:
+        """Return the values present: attribute -> sorted values, unknown ones left out."""
+        found = {name: [value for value in self._column(name)[0] if value] for name in FACETS}
+        return {name: values for name, values in found.items() if values}
+
+    def matching(self, where: Mapping[str, str]) -> np.ndarray:
+        """Return the rows (N',) int64 of the clips that have every value of ``where``.
+
+        Raises:
+            InputError: an attribute or value that no clip has.
+        """
+        fits = np.ones(len(self._clips), dtype=bool)
+        for name, value in where.items():
+            values, codes = self._column(name) if name in FACETS else ([], None)
+            if not any(values):
+                names = ", ".join(self.values()) or "nothing"
+                raise InputError(
+                    f"Clips of this gallery cannot be filtered by {name!r}; they can by {names}."
+                )
+            if not value or value not in values:
+                raise InputError(
+                    f"No clip of this gallery has {name} {value!r}; "
+                    f"it has {', '.join(self.values()[name])}."
+                )
+            fits &= codes == values.index(value)
+        return np.flatnonzero(fits).astype(np.int64)
+
+    def _column(self, name: str) -> tuple[list[str], np.ndarray]:
+        """Sorted values of one attribute, and the place among them of each clip's, (N,)."""
+        if name not in self._columns:
+            values = sorted({getattr(clip, name) for clip in self._clips})
+            places = {value: place for place, value in enumerate(values)}
+            codes = (places[getattr(clip, name)] for clip in self._clips)
+            self._columns[name] = values, np.fromiter(codes, np.int32, len(self._clips))
+        return self._columns[name]

@@ -1,0 +1,136 @@
+"""Approximate search against the exact one. Run: python -m pytest tests/test_nearest.py."""
+
+from __future__ import annotations
+
+import faiss
+import numpy as np
+import pytest
+
+from raclap import nearest
+
+COUNT, DIM = 6_000, 64
+
+
+def clustered(rng: np.random.Generator, count: int) -> np.ndarray:
+    """(N, D) unit vectors around 50 centres."""
+    centres = np.random.default_rng(0).normal(size=(50, DIM))
+    vectors = centres[rng.integers(0, 50, count)] + 0.6 * rng.normal(size=(count, DIM))
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch):
+    """As if a thousand vectors were many."""
+    monkeypatch.setattr(nearest, "EXACT", 1_000)
+    monkeypatch.setattr(nearest, "_FEW", 200)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(1)
+
+
+@pytest.fixture
+def vectors(rng) -> np.ndarray:
+    return clustered(rng, COUNT)
+
+
+def exact(vectors, queries, top, allowed=None) -> list[list[int]]:
+    rows = np.arange(len(vectors)) if allowed is None else allowed
+    return [rows[np.argsort(-(vectors[rows] @ query), kind="stable")[:top]] for query in queries]
+
+
+def recall(found: np.ndarray, wanted: list) -> float:
+    return float(np.mean([len({*a} & {*b}) / len(b) for a, b in zip(found, wanted, strict=True)]))
+
+
+@pytest.mark.parametrize("memory", [None, 0], ids=["SQ8", "RaBitQ"])
+def test_the_nearest_are_found_with_their_true_cosines(vectors, rng, memory):
+    index, queries = nearest.build(vectors, memory), clustered(rng, 40)
+    assert isinstance(index, faiss.IndexIVF)
+    scores, rows = nearest.search(index, vectors, queries, 10)
+    assert recall(rows, exact(vectors, queries, 10)) >= 0.95
+    np.testing.assert_allclose(scores, np.einsum("qkd,qd->qk", vectors[rows], queries), atol=1e-5)
+    assert (np.diff(scores) <= 0).all()
+
+
+def test_size_and_memory_choose(vectors):
+    assert nearest.is_exact(nearest.build(vectors[:1_000]))
+    assert not nearest.is_exact(nearest.build(vectors[:1_001]))
+    assert nearest.coding(10**6, 256, memory=2**30) == "SQ8"
+    assert nearest.coding(10**8, 256, memory=2**33) == "RaBitQ"
+    assert isinstance(nearest.build(vectors, memory=0), faiss.IndexIVFRaBitQ)
+
+
+@pytest.mark.parametrize("share", [0.5, 0.1, 0.02, 0.001], ids="{:.1%}".format)
+def test_a_filter_is_kept_and_misses_little(vectors, rng, share):
+    allowed = np.flatnonzero(rng.random(COUNT) < share)
+    index, queries = nearest.build(vectors), clustered(rng, 20)
+    top = min(10, len(allowed))
+    _, rows = nearest.search(index, vectors, queries, top, allowed)
+    assert np.isin(rows, allowed).all()
+    assert recall(rows, exact(vectors, queries, top, allowed)) >= (0.95 if share > 0.05 else 1)
+
+
+def test_a_filter_far_from_the_query_still_gives_its_best(vectors):
+    """All that qualify lie in cells that are not looked at: every one of them is, then."""
+    index, query = nearest.build(vectors), vectors[:1]
+    allowed = np.sort(np.argsort(vectors @ query[0])[:300])
+    _, rows = nearest.search(index, vectors, query, 10, allowed)
+    assert rows.tolist() == [list(row) for row in exact(vectors, query, 10, allowed)]
+
+
+def test_asking_for_many_is_exact(vectors, rng):
+    index, queries = nearest.build(vectors), clustered(rng, 2)
+    scores, rows = nearest.search(index, vectors, queries, COUNT)
+    assert (np.sort(rows) == np.arange(COUNT)).all()
+    np.testing.assert_allclose(scores, -np.sort(-queries @ vectors.T), atol=1e-5)
+
+
+def test_an_edit_learns_nothing_again(vectors, rng, monkeypatch):
+    index, before = nearest.build(vectors), vectors.copy()
+    monkeypatch.setattr(nearest, "build", None)
+    new = clustered(rng, 30)
+    changed = np.concatenate([np.arange(5, 15), np.arange(COUNT - 100, COUNT - 80)])
+    now = vectors[: COUNT - 80].copy()  # 100 removed at the end, 20 added, 10 replaced
+    now[changed] = new
+    twin = nearest.edited(index, now, changed)
+    assert twin.ntotal == len(now)
+    assert nearest.search(twin, now, new, 1)[1][:, 0].tolist() == changed.tolist()
+    gone, kept = nearest.search(twin, now, before[5:15], 1)[1][:, 0], np.arange(100, 110)
+    assert not np.isin(gone, np.arange(5, 15)).any()
+    assert nearest.search(twin, now, now[kept], 1)[1][:, 0].tolist() == kept.tolist()
+    assert nearest.search(index, before, before[5:15], 1)[1][:, 0].tolist() == [*range(5, 15)]
+
+
+def test_an_index_that_no_longer_suits_is_built_anew(vectors, rng):
+    small = nearest.build(vectors[:900])
+    assert not nearest.is_exact(nearest.edited(small, vectors, np.arange(900, COUNT)))
+    assert nearest.is_exact(nearest.edited(nearest.build(vectors), vectors[:900], np.arange(0)))
+    many = clustered(rng, 5 * COUNT)
+    grown = nearest.edited(nearest.build(vectors), many, np.arange(len(many)))
+    assert grown.nlist > 2 * nearest.build(vectors).nlist
+
+
+@pytest.mark.parametrize("memory", [None, 0], ids=["SQ8", "RaBitQ"])
+def test_a_mapped_index_answers_the_same_and_can_be_edited(vectors, rng, tmp_path, memory):
+    index, queries = nearest.build(vectors, memory), clustered(rng, 5)
+    nearest.write(index, tmp_path / "i.faiss")
+    np.save(tmp_path / "v.npy", vectors)
+    mapped = np.load(tmp_path / "v.npy", mmap_mode="r")
+    again = nearest.read(tmp_path / "i.faiss")
+    for a, b in zip(
+        nearest.search(index, vectors, queries, 9),
+        nearest.search(again, mapped, queries, 9),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(a, b)
+    more = np.concatenate([vectors, queries])
+    twin = nearest.edited(again, more, np.arange(COUNT, COUNT + 5))
+    assert nearest.search(twin, more, queries, 1)[1][:, 0].tolist() == [*range(COUNT, COUNT + 5)]
+
+
+def test_equal_vectors_come_in_row_order(rng):
+    vectors = np.repeat(clustered(rng, 1), 1_500, axis=0)
+    _, rows = nearest.search(nearest.build(vectors), vectors, vectors[:1], 1_500)
+    assert rows.tolist() == [list(range(1_500))]

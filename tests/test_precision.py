@@ -1,0 +1,79 @@
+"""Half precision changes speed, not weights. Run: python -m pytest tests/test_precision.py."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from raclap import precision
+from raclap.precision import Halved, halve
+
+
+@pytest.fixture
+def layer() -> nn.Linear:
+    torch.manual_seed(0)
+    return nn.Linear(64, 32)
+
+
+@pytest.fixture
+def fast(monkeypatch):
+    """As on a processor that has bfloat16; others emulate it to the same figures."""
+    monkeypatch.setattr(precision, "FAST_BFLOAT16", True)
+
+
+def test_inference_is_close_and_in_half_precision(layer, fast):
+    x = torch.randn(5, 64)
+    with torch.inference_mode():
+        found, exact = Halved.of(layer)(x), layer(x)
+    assert found.dtype == torch.float32
+    assert not torch.equal(found, exact)
+    assert torch.cosine_similarity(found, exact).min() > 0.9999
+
+
+def test_training_stays_in_full_precision(layer, fast):
+    x = torch.randn(5, 64)
+    assert torch.equal(Halved.of(layer)(x), layer(x))
+
+
+def test_without_bfloat16_nothing_changes(layer, monkeypatch):
+    monkeypatch.setattr(precision, "FAST_BFLOAT16", False)
+    x = torch.randn(5, 64)
+    with torch.inference_mode():
+        assert torch.equal(Halved.of(layer)(x), layer(x))
+
+
+def test_weights_that_change_in_place_are_halved_again(layer, fast):
+    halved, x = Halved.of(layer), torch.randn(5, 64)
+    with torch.inference_mode():
+        before = halved(x)
+    with torch.no_grad():
+        layer.weight.neg_()
+        layer.bias.neg_()
+    with torch.inference_mode():
+        torch.testing.assert_close(halved(x), -before)
+
+
+def test_weights_keep_their_names_and_are_shared(layer):
+    model = nn.ModuleList([nn.ModuleDict({"fc": layer, "inner": nn.ModuleDict({"q": layer})})])
+    before = model.state_dict()
+    halve(model, ("fc", "inner.q"))
+    assert isinstance(model[0]["fc"], Halved)
+    assert isinstance(model[0]["inner"]["q"], Halved)
+    assert model.state_dict().keys() == before.keys()
+    assert model[0]["fc"].weight is layer.weight
+
+
+def test_a_copy_halves_its_own_weights(layer, fast):
+    halved, x = Halved.of(layer), torch.randn(5, 64)
+    with torch.inference_mode():
+        before = halved(x)
+    twin = copy.deepcopy(halved)
+    with torch.no_grad():
+        twin.weight.zero_()
+        twin.bias.zero_()
+    with torch.inference_mode():
+        assert torch.equal(twin(x), torch.zeros(5, 32))
+        assert torch.equal(halved(x), before)
