@@ -81,10 +81,10 @@ def test_only_the_page_knows_gradio(room):
 
 @pytest.mark.parametrize(
     "room",
-    (
+    [
         *("config", "prosody", "style", "wording", "corpus", "facets", "nearest", "index"),
         *("sketch", "milvus"),
-    ),
+    ],
 )
 def test_rooms_without_torch(room):
     assert not packages_of(PACKAGE / f"{room}.py") & {"torch", "torchaudio", "transformers"}
