@@ -78,7 +78,11 @@ def finder(engine: Engine, page: gr.Blocks) -> None:
         where = {name: value for name, value in zip(names, chosen, strict=True) if value}
         hits = engine.search_text(query, int(top), where, without=without, varied=varied)
         shown = cards.cards(
-            hits, sounds(engine), engine.mentioned(query), less=bool(without.strip())
+            hits,
+            sounds(engine),
+            engine.mentioned(query),
+            query=query.strip(),
+            without=without.strip(),
         )
         return cards.count(hits, where, varied=varied), shown
 
