@@ -23,16 +23,8 @@ USING = (
     *("index", "sketch", "reading", "checkpoint", "timeline", "evidence", "intake"),
     *("comparison", "ranking", "search"),
     *("words", "sheets", "cards", "portrait", "matrix", "reasons", "atlas", "snippets"),
-    *(
-        "answers",
-        "widgets",
-        "finder",
-        "listener",
-        "blender",
-        "pairs",
-        "explorer",
-        "interface",
-    ),
+    *("answers", "widgets", "finder", "listener", "blender", "pairs", "panel"),
+    *("explorer", "interface"),
 )
 DOORS = ("command", "__main__")  # the command line joins learning and using
 ORDER = (*SHARED, *LEARNING, *USING, *DOORS)
