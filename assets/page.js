@@ -160,6 +160,12 @@
     best.focus({ preventScroll: true });
   });
 
+  // On a phone an answer lies below its form; whoever asked for it is taken there.
+  page.arrive = () => {
+    const line = [...document.querySelectorAll(".status")].find((each) => each.offsetParent && !each.closest("#why"));
+    if (innerWidth < 700) line?.scrollIntoView({ block: "start" });
+  };
+
   // ---- the address holds the query, so that a link reproduces the page
   page.remember = (names, values) => {
     const words = new URLSearchParams();

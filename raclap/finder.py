@@ -17,6 +17,7 @@ from raclap import cards
 from raclap.answers import sounds, told
 from raclap.search import Engine
 from raclap.widgets import (
+    ARRIVE,
     EMPTY,
     EVENT,
     EXAMPLES,
@@ -119,6 +120,8 @@ def finder(engine: Engine, page: gr.Blocks) -> None:
     ]
     for done in (asked, refined, resized, cleared, *ran):
         done.success(None, inputs, None, js=remember, **LIGHT)
+    for done in (asked, *ran):
+        done.success(None, None, None, js=ARRIVE, **LIGHT)
     page.load(told(reproduce), None, [*inputs, *shown], **EVENT | QUIET)
     page.load(None, None, None, js="() => window.raclap.fold()", **LIGHT)
 

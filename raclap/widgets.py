@@ -31,6 +31,7 @@ EVENT = IN_TURN | {"api_visibility": "private"}
 LATEST = EVENT | {"trigger_mode": "always_last"}  # of a slider on the move
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 LIGHT = QUIET | {"queue": False}  # for what can neither fail nor take long
+ARRIVE = "() => window.raclap.arrive()"
 EMPTY = Markup('<p class="empty">{}</p>')
 
 

@@ -423,6 +423,15 @@ def test_axe_finds_no_serious_violation(page: playwright.Page, voice: Path) -> N
 
 
 @pytest.mark.parametrize("page", [(390, "light")], indirect=True, ids=str)
+def test_on_a_phone_an_answer_comes_into_view(page: playwright.Page, voice: Path) -> None:
+    page.get_by_role("button", name=EXAMPLES[1]).click()
+    expect(page.locator(".hit").first).to_be_in_viewport()
+    _open(page, "Voice")
+    page.locator("#voice input[type=file]").set_input_files(voice)
+    expect(page.get_by_role("heading", name="How it is spoken")).to_be_in_viewport()
+
+
+@pytest.mark.parametrize("page", [(390, "light")], indirect=True, ids=str)
 def test_nothing_is_wider_than_a_phone(page: playwright.Page, voice: Path) -> None:
     def spare() -> int:
         return page.evaluate("innerWidth - document.documentElement.scrollWidth")
