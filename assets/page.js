@@ -70,6 +70,7 @@
   let asker;
   const sheet = () => document.querySelector("#why");
   page.why = (state) => {
+    if (state === "shown" && !sheet().dataset.why) return; // closed before the answer was there
     if (state) sheet().dataset.why = state;
     else delete sheet().dataset.why;
     document.documentElement.style.scrollPaddingBottom = state ? "72vh" : ""; // nothing in focus lies under it

@@ -83,6 +83,15 @@ def test_a_result_says_why(
     assert complaints == []
 
 
+def test_a_panel_that_was_closed_early_stays_closed(page: playwright.Page) -> None:
+    _search(page)
+    page.get_by_role("button", name="Why result 1 was found").click()
+    page.keyboard.press("Escape")
+    expect(page.locator("#why .because")).to_be_attached()  # the answer came all the same
+    page.wait_for_timeout(500)
+    expect(page.locator("#why")).to_be_hidden()
+
+
 def test_what_is_not_wanted_is_told(page: playwright.Page, engine: Engine) -> None:
     page.get_by_label("But not").fill("a man")
     _search(page)
@@ -118,7 +127,7 @@ def test_a_cell_says_why_on_a_phone_in_the_dark(
         cell.click()
     expect(page.locator("#why .because")).to_be_visible()
     expect(page.locator("#why .asked")).to_have_text(f"“{TEXT}” and voice.wav")
-    expect(page.locator("#why .status")).to_contain_text("Score ")
+    expect(page.locator("#why [role=status].status")).to_contain_text("Score ")
     score = engine.compare([str(voice)], [TEXT]).similarity[0, 0]
     assert _sum(page)[-1] == pytest.approx(float(score), abs=0.001)
     assert page.evaluate("innerWidth - document.documentElement.scrollWidth") >= 0
