@@ -1,6 +1,8 @@
 """Open the page: ``python app.py [--gallery NAME|DIR] [--checkpoint DIR] [--host H] [--port P]``.
 
-A mistake, or something missing, ends with exit code 2 and one sentence that says what to do.
+Where no flag is given, RACLAP_GALLERY, RACLAP_CHECKPOINT and RACLAP_MCP=1 stand for theirs: a Space
+knows environment variables only. A mistake, or something missing, ends with exit code 2 and one
+sentence that says what to do.
 """
 
 from __future__ import annotations
@@ -17,6 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
     from raclap.search import Engine
 
 
@@ -41,6 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.mcp and importlib.util.find_spec("mcp") is None:
             raise InputError('--mcp needs an extra package; install it with: pip install "mcp<2"')
         engine = Engine.open(checkpoint, indexed(args.gallery, checkpoint))
+        accelerate(engine)
         threading.Thread(target=warm, args=[engine], daemon=True).start()
         build(engine).launch(
             server_name=args.host or ("0.0.0.0" if "SPACE_ID" in os.environ else None),
@@ -60,13 +66,23 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--gallery",
         metavar="NAME|DIR",
-        default="bundled",
+        default=os.environ.get("RACLAP_GALLERY") or "bundled",
         help="'bundled', a gallery (here or in Milvus), or any folder of audio, indexed first",
     )
-    parser.add_argument("--checkpoint", metavar="DIR", help="folder or hub name of another model")
+    parser.add_argument(
+        "--checkpoint",
+        metavar="DIR",
+        default=os.environ.get("RACLAP_CHECKPOINT"),
+        help="folder or hub name of another model",
+    )
     parser.add_argument("--host", metavar="H", help="address to listen on (default: this machine)")
     parser.add_argument("--port", metavar="P", type=int, help="default: the first free from 7860")
-    parser.add_argument("--mcp", action="store_true", help="offer the endpoints as MCP tools too")
+    parser.add_argument(
+        "--mcp",
+        action="store_true",
+        default=os.environ.get("RACLAP_MCP") == "1",
+        help="offer the endpoints as MCP tools too",
+    )
     return parser
 
 
@@ -110,12 +126,40 @@ def indexed(gallery: str, checkpoint: str) -> str:
     return str(output)
 
 
+def accelerate(engine: Engine) -> None:
+    """Let clips be heard on a GPU that is lent for the moment, where a Space has one (ZeroGPU).
+
+    Without the package ``spaces`` nothing changes. Texts stay on the CPU: they take 10 ms there,
+    less than a GPU takes to be lent.
+    """
+    if importlib.util.find_spec("spaces") is None:
+        return
+    import spaces
+    import torch
+
+    model = engine.model
+    plain = model.encode_speech
+
+    def encode_speech(clips: Sequence[str | Path | np.ndarray]) -> torch.Tensor:
+        if not torch.cuda.is_available():
+            return plain(clips)
+        home = model.device
+        model.to("cuda")
+        try:
+            return plain(clips)
+        finally:
+            model.to(home)
+
+    model.encode_speech = spaces.GPU(encode_speech)
+
+
 def warm(engine: Engine) -> None:
     """Ask once for everything that is slow the first time."""
     try:
         engine.search_text("warm", top=1)
         _ = engine.sketch
-        engine.describe(engine.gallery.clips[0].path)
+        if "SPACES_ZERO_GPU" not in os.environ:  # there a GPU is lent to a visitor's request only
+            engine.describe(engine.gallery.clips[0].path)
     except Exception:
         logging.getLogger(__name__).exception("The first question failed")
 

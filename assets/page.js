@@ -48,13 +48,46 @@
       const audio = found.closest(".player").querySelector("audio");
       audio.paused ? audio.play().catch(() => {}) : audio.pause();
     } else if ((found = at("circle[data-sound]"))) choose(found);
-    else if ((found = at("[data-sound]"))) sound(found.dataset.sound);
+    else if ((found = at("[data-cell]"))) {
+      const [clip, text] = found.dataset.cell.split(" ");
+      sound(found.dataset.sound);
+      ask("cell", { clip, text }, found);
+    } else if ((found = at("[data-sound]"))) sound(found.dataset.sound);
+    else if ((found = at("[data-tell=why]"))) {
+      const { text, without } = found.closest("[data-text]").dataset;
+      ask("why", { clip: found.dataset.clip, text, without }, found);
+    } else if (at("[data-dismiss]")) dismiss();
+    else if (at("[role=tab]")) page.why("");
     else if ((found = at("[data-tell]"))) page.channels[found.dataset.tell]?.({ clip: found.dataset.clip });
     else if ((found = at("[data-zoom]"))) zoom(found.closest(".atlas").querySelector("svg"), found.dataset.zoom);
     else if ((found = at("[data-only]"))) only(found);
     else if ((found = at("[data-copy]")))
       navigator.clipboard.writeText(found.parentElement.querySelector("code").textContent)
         .then(() => { found.textContent = "Copied"; setTimeout(() => { found.textContent = "Copy"; }, 2000); });
+  });
+
+  // ---- why a clip was found: a panel that is open at once and filled when the answer is there
+  let asker;
+  const sheet = () => document.querySelector("#why");
+  page.why = (state) => {
+    if (state === "shown" && !sheet().dataset.why) return; // closed before the answer was there
+    if (state) sheet().dataset.why = state;
+    else delete sheet().dataset.why;
+    document.documentElement.style.scrollPaddingBottom = state ? "72vh" : ""; // nothing in focus lies under it
+  };
+  const ask = (channel, said, button) => {
+    asker = button;
+    page.why("waiting");
+    sheet().querySelector("h2").focus({ preventScroll: true });
+    const dark = document.body.classList.contains("dark");
+    page.channels[channel]?.({ ...said, dark, narrow: innerWidth < 700 });
+  };
+  const dismiss = () => {
+    page.why("");
+    if (asker?.isConnected) asker.focus({ preventScroll: true });
+  };
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && sheet()?.dataset.why) dismiss();
   });
 
   // ---- the map
@@ -127,6 +160,12 @@
     best.tabIndex = 0;
     best.focus({ preventScroll: true });
   });
+
+  // On a phone an answer lies below its form; whoever asked for it is taken there.
+  page.arrive = () => {
+    const line = [...document.querySelectorAll(".status")].find((each) => each.offsetParent && !each.closest("#why"));
+    if (innerWidth < 700) line?.scrollIntoView({ block: "start" });
+  };
 
   // ---- the address holds the query, so that a link reproduces the page
   page.remember = (names, values) => {

@@ -16,6 +16,7 @@ from raclap.answers import given, sounds, told
 from raclap.query import positive
 from raclap.search import Engine
 from raclap.widgets import (
+    ARRIVE,
     EMPTY,
     EVENT,
     LATEST,
@@ -103,10 +104,14 @@ def blender(engine: Engine, tabs: gr.Tabs, change: Told) -> None:
         return [gr.Tabs(selected="blend"), change.clip(said), None]
 
     inputs, shown = [picked, voice, first, weight, second, weight2], [status, results]
-    gr.on([button.click, first.submit, second.submit], told(compose), inputs, shown, **EVENT)
+    asked = [
+        gr.on([button.click, first.submit, second.submit], told(compose), inputs, shown, **EVENT)
+    ]
     gr.on([weight.input, weight2.input], told(redo), inputs, shown, **LATEST)
     for chip in suggested:
-        chip.click(told(run_chip), [chip, *inputs], [first, *shown], **EVENT)
+        asked.append(chip.click(told(run_chip), [chip, *inputs], [first, *shown], **EVENT))
+    for done in asked:
+        done.success(None, None, None, js=ARRIVE, **LIGHT)
     picked.input(lambda: None, None, voice, **LIGHT).then(told(redo), inputs, shown, **EVENT)
     for arrived in (voice.upload, voice.stop_recording):
         arrived(lambda: None, None, picked, **LIGHT).then(told(redo), inputs, shown, **EVENT)

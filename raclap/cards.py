@@ -52,7 +52,11 @@ _ACTIONS = Markup(
     '<button type="button" data-tell="change" data-clip="{id}" '
     'aria-label="Like {label}, but different">Like this, but …</button>'
     '<button type="button" data-tell="relate" data-clip="{id}" '
-    'aria-label="Use {label} in Relations">Use in Relations</button></div>'
+    'aria-label="Use {label} in Relations">Use in Relations</button>{why}</div>'
+)
+_WHY = Markup(
+    '<button type="button" data-tell="why" data-clip="{id}" '
+    'aria-label="Why {label} was found">Why?</button>'
 )
 _METER = Markup('<span class="meter" aria-hidden="true"><i style="width:{:.0f}%"></i></span>')
 _BADGE = Markup('<li class="{}">{}</li>')
@@ -88,7 +92,8 @@ def cards(
     sounds: Callable[[Clip], Sound],
     asked: Style | None = None,
     *,
-    less: bool = False,
+    query: str = "",
+    without: str = "",
 ) -> Markup:
     """Return a ranked list, each clip with player, style, words, speaker and score.
 
@@ -96,7 +101,8 @@ def cards(
         hits: best first.
         sounds: audio and outline of a clip.
         asked: what the query names; marks where a clip has it and where not.
-        less: whether something unwanted was subtracted from the scores.
+        query: the description that they were found by; with one, each can be asked why.
+        without: the description that was subtracted from the scores.
     """
     if not hits:
         return Markup("")
@@ -106,21 +112,33 @@ def cards(
         _HIT.format(
             rank=hit.rank,
             said=f"“{hit.clip.text}”" if hit.clip.text else hit.clip.id,
-            player=player(f"result {hit.rank}: {name(hit.clip)}", sounds(hit.clip), hit.clip),
+            player=player(
+                f"result {hit.rank}: {name(hit.clip)}", sounds(hit.clip), hit.clip.seconds
+            ),
             badges=badges(hit.clip.style, asked),
             who=who(hit.clip),
             meter=meter(hit.score / best),
             score=signed(hit.score, 2),
-            actions=_ACTIONS.format(id=hit.clip.id, label=f"result {hit.rank}"),
+            actions=_actions(hit, f"result {hit.rank}", ask=bool(query)),
         )
         for hit in hits
     )
     rows = hit_rows(hits)
-    return Markup('<div class="results-top">{}{}</div><ol class="hits">{}</ol>').format(
-        _LEGEND.format(marks=_MARKS if asked.known else "", less=_LESS if less else ""),
+    return Markup(
+        '<div class="results-top">{}{}</div>'
+        '<ol class="hits" data-text="{}" data-without="{}">{}</ol>'
+    ).format(
+        _LEGEND.format(marks=_MARKS if asked.known else "", less=_LESS if without else ""),
         _TAKE.format(data_uri(csv_of(rows), "text/csv"), data_uri(json_of(rows), "text/json")),
+        query,
+        without,
         shown,
     )
+
+
+def _actions(hit: Hit, label: str, *, ask: bool) -> Markup:
+    why = _WHY.format(id=hit.clip.id, label=label) if ask else ""
+    return _ACTIONS.format(id=hit.clip.id, label=label, why=why)
 
 
 def ladder(
@@ -146,7 +164,7 @@ def ladder(
         Markup("").join(
             item.format(
                 hit.rank,
-                player(f"{hit.rank}: {name(hit.clip)}", sounds(hit.clip), hit.clip),
+                player(f"{hit.rank}: {name(hit.clip)}", sounds(hit.clip), hit.clip.seconds),
                 badges(hit.clip.style, asked or Style()),
                 hit.clip.speaker and f"speaker {hit.clip.speaker}",
                 _moved(ranks.get(hit.clip.id), hit.rank) if before else "",
@@ -156,13 +174,13 @@ def ladder(
     )
 
 
-def player(said: str, sound: Sound, clip: Clip) -> Markup:
+def player(said: str, sound: Sound, seconds: float) -> Markup:
     """Return a play button, the waveform to seek in, and a clock."""
     return _PLAYER.format(
         label=said,
         wave=wave(sound.peaks),
         address=sound.address,
-        clock=f"{clip.seconds:.1f} s" if clip.seconds else "",
+        clock=f"{seconds:.1f} s" if seconds else "",
     )
 
 

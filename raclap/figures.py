@@ -9,12 +9,14 @@ from __future__ import annotations
 import io
 import textwrap
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Colormap, LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.image import imsave
 from matplotlib.ticker import PercentFormatter
@@ -23,6 +25,41 @@ BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#5F6368"  # Okabe 
 INK = "#202124"
 _WIDTH = 40  # characters of a description on one line
 _NUMBERED = 14  # a matrix of more rows or columns shows no numbers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paper:
+    """What a picture is drawn on, and the inks that can be read there.
+
+    Attributes:
+        ground: the background.
+        ink: of words.
+        grey: of lines and outlines.
+        less: of bars below zero.
+        more: of bars above zero.
+        diverging: colour map from ``less`` over ``ground`` to ``more``.
+    """
+
+    ground: str
+    ink: str
+    grey: str
+    less: str
+    more: str
+    diverging: str | Colormap
+
+
+_NIGHT = LinearSegmentedColormap.from_list(  # as bright on either side, dim in the middle
+    "night", ["#b5dcff", "#3a92dc", "#2b2b36", "#d2693a", "#ffd0b0"]
+)
+LIGHT = Paper(ground="white", ink=INK, grey=GREY, less=BLUE, more=ORANGE, diverging="RdBu_r")
+DARK = Paper(
+    ground="#1d1d25",
+    ink="#eeeef2",
+    grey="#9c9caa",
+    less="#56B4E9",
+    more="#F28C5B",
+    diverging=_NIGHT,
+)
 
 
 def similarity_heatmap(
@@ -142,6 +179,9 @@ def evidence(
     edges: np.ndarray,
     waveform: np.ndarray,
     seconds: float,
+    *,
+    paper: Paper = LIGHT,
+    narrow: bool = False,
 ) -> Figure:
     """Draw which words of a description fit a clip, and when, below the clip's waveform.
 
@@ -152,45 +192,53 @@ def evidence(
         edges: (T + 1,) borders of the windows, seconds.
         waveform: (S,) the clip.
         seconds: its length; the edges lie within it.
+        paper: light or dark.
+        narrow: for a phone's width.
     """
-    names = [_wrap(word, 24, lines=2) for word in words]
+    names = [_wrap(word, 13 if narrow else 24, lines=2) for word in words]
     rows = [0.3 + 0.14 * name.count("\n") for name in names]
-    figure = _canvas(width=8.2, height=2.1 + sum(rows))
-    spec = {"height_ratios": (0.75, max(sum(rows), 0.6)), "width_ratios": (1, 0.26)}
+    figure = _canvas(width=4.6 if narrow else 8.2, height=2.1 + sum(rows), ground=paper.ground)
+    spec = {
+        "height_ratios": (0.75, max(sum(rows), 0.6)),
+        "width_ratios": (1, 0.5 if narrow else 0.26),
+    }
     (above, corner), (axes, side) = figure.subplots(2, 2, gridspec_kw=spec)
     corner.set_axis_off()
+    for each in (above, axes, side):
+        each.set_facecolor(paper.ground)
     ends = np.concatenate([[0], np.cumsum(rows)])  # rows of two lines are higher
     middles = (ends[:-1] + ends[1:]) / 2
 
-    _wave(above, waveform, seconds)
+    _wave(above, waveform, seconds, paper.grey)
     limit = max(float(np.abs(matrix).max()), 1e-6)
-    image = axes.pcolormesh(edges, ends, matrix, cmap="RdBu_r", vmin=-limit, vmax=limit)
-    image.set(edgecolor="white", linewidth=1.2)
-    axes.set_yticks(middles, names, parse_math=False, color=INK, fontsize=9)
-    axes.set_xlabel("seconds", color=INK)
+    image = axes.pcolormesh(edges, ends, matrix, cmap=paper.diverging, vmin=-limit, vmax=limit)
+    image.set(edgecolor=paper.ground, linewidth=1.2)
+    axes.set_yticks(middles, names, parse_math=False, color=paper.ink, fontsize=9)
+    axes.set_xlabel("seconds", color=paper.ink)
     above.tick_params(labelbottom=False)
     for each in (above, axes):
         each.set_xlim(edges[0], edges[-1])
 
     totals = matrix.sum(1) + whole
-    colours = [BLUE if total < 0 else ORANGE for total in totals]  # as in the matrix
+    colours = [paper.less if total < 0 else paper.more for total in totals]  # as in the matrix
     side.barh(middles, totals, np.array(rows) * 0.62, color=colours, zorder=3)
-    side.axvline(0, color=GREY, lw=0.8)
+    side.axvline(0, color=paper.grey, lw=0.8)
     for middle, total in zip(middles, totals, strict=True):
-        _say(side, total, middle, total < 0)
+        _say(side, total, middle, total < 0, ink=paper.ink)
     reach = max(float(np.abs(totals).max()), 1e-6) * 2
     side.set(xlim=(-reach, reach), yticks=[], xticks=[])
-    side.set_xlabel("in all", color=INK)
+    side.set_xlabel("in all", color=paper.ink)
     for each in (axes, side):
         each.set_ylim(ends[-1], 0)
-        each.tick_params(length=0, colors=GREY, labelcolor=INK)
+        each.tick_params(length=0, colors=paper.grey, labelcolor=paper.ink)
         each.spines[:].set_visible(False)
     bar = figure.colorbar(image, ax=[corner, side], pad=0.02, fraction=0.09, aspect=26)
-    bar.set_label("cosine added", color=INK)
-    bar.ax.tick_params(length=0, colors=GREY, labelsize=9)
+    bar.set_label("cosine added", color=paper.ink)
+    bar.ax.tick_params(length=0, colors=paper.grey, labelsize=9)
     bar.outline.set_visible(False)
-    aside = "on the right with what has no place in time"
-    _title(figure, f"What each word adds to the score: when, and {aside}")
+    title = "What each word adds to the score: when, and "
+    aside = "on the right\nwith" if narrow else "on the right with"
+    _title(figure, f"{title}{aside} what has no place in time", paper.ink)
     return figure
 
 
@@ -399,11 +447,11 @@ def ratios(found: Mapping[str, float], goals: Mapping[str, float]) -> Figure:
     return figure
 
 
-def _wave(axes: Axes, waveform: np.ndarray, seconds: float) -> None:
+def _wave(axes: Axes, waveform: np.ndarray, seconds: float, grey: str) -> None:
     """Draw the outline of (S,) samples over time."""
     peaks = [np.abs(piece).max() for piece in np.array_split(waveform, min(len(waveform), 600))]
     time = (np.arange(len(peaks)) + 0.5) * seconds / len(peaks)
-    axes.fill_between(time, np.negative(peaks), peaks, color=GREY, lw=0)
+    axes.fill_between(time, np.negative(peaks), peaks, color=grey, lw=0)
     axes.set(yticks=[], ylim=(-1.05 * max(peaks), 1.05 * max(peaks)))
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
@@ -417,6 +465,7 @@ def _say(
     *,
     at: float | None = None,
     signed: bool = True,
+    ink: str = INK,
 ) -> None:
     """Write a number beside the end of a horizontal bar."""
     axes.annotate(
@@ -427,12 +476,12 @@ def _say(
         ha="right" if left else "left",
         va="center",
         fontsize=8.5,
-        color=INK,
+        color=ink,
     )
 
 
-def _canvas(*, width: float, height: float) -> Figure:
-    return Figure(figsize=(width, height), dpi=150, layout="constrained", facecolor="white")
+def _canvas(*, width: float, height: float, ground: str = "white") -> Figure:
+    return Figure(figsize=(width, height), dpi=150, layout="constrained", facecolor=ground)
 
 
 def _cycle(count: int) -> list[str]:
@@ -453,8 +502,8 @@ def _wrap(label: str, width: int, *, lines: int) -> str:
     return "\n".join(rows) or " "
 
 
-def _title(figure: Figure, title: str) -> None:
-    figure.suptitle(title, x=0.01, ha="left", fontsize=11, color=INK)
+def _title(figure: Figure, title: str, ink: str = INK) -> None:
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11, color=ink)
 
 
 def _key(axes: Axes, image: ScalarMappable, meaning: str, *, percent: bool) -> None:

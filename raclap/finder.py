@@ -17,6 +17,7 @@ from raclap import cards
 from raclap.answers import sounds, told
 from raclap.search import Engine
 from raclap.widgets import (
+    ARRIVE,
     EMPTY,
     EVENT,
     EXAMPLES,
@@ -78,7 +79,11 @@ def finder(engine: Engine, page: gr.Blocks) -> None:
         where = {name: value for name, value in zip(names, chosen, strict=True) if value}
         hits = engine.search_text(query, int(top), where, without=without, varied=varied)
         shown = cards.cards(
-            hits, sounds(engine), engine.mentioned(query), less=bool(without.strip())
+            hits,
+            sounds(engine),
+            engine.mentioned(query),
+            query=query.strip(),
+            without=without.strip(),
         )
         return cards.count(hits, where, varied=varied), shown
 
@@ -115,6 +120,8 @@ def finder(engine: Engine, page: gr.Blocks) -> None:
     ]
     for done in (asked, refined, resized, cleared, *ran):
         done.success(None, inputs, None, js=remember, **LIGHT)
+    for done in (asked, *ran):
+        done.success(None, None, None, js=ARRIVE, **LIGHT)
     page.load(told(reproduce), None, [*inputs, *shown], **EVENT | QUIET)
     page.load(None, None, None, js="() => window.raclap.fold()", **LIGHT)
 

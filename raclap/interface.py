@@ -24,6 +24,7 @@ from raclap.explorer import explorer
 from raclap.finder import finder
 from raclap.listener import listener
 from raclap.pairs import pairs
+from raclap.panel import panel
 from raclap.search import Engine
 from raclap.snippets import snippets
 from raclap.widgets import channel, markup
@@ -88,13 +89,14 @@ def build(engine: Engine) -> gr.Blocks:
             with gr.Tab("Blend", id="blend"):
                 blender(engine, tabs, change)
             with gr.Tab("Relations", id="relations"):
-                pairs(engine, relate)
+                compared = pairs(engine, relate)
             with gr.Tab("Map", id="map") as tab:
                 explorer(engine, tab)
         with gr.Accordion("Use from code", open=False, elem_id="code"):
             markup(snippets(), js_on_load="window.raclap.settle(element)")
         with gr.Accordion("Method, limits and ethics", open=False, elem_id="about"):
             gr.Markdown(_ABOUT)
+        panel(engine, compared)
         endpoints(engine)
     return page.queue(max_size=32)
 

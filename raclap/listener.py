@@ -16,6 +16,7 @@ from raclap.answers import given, sounds, told
 from raclap.portrait import course, portrait
 from raclap.search import Engine
 from raclap.widgets import (
+    ARRIVE,
     EMPTY,
     EVENT,
     LIGHT,
@@ -90,14 +91,14 @@ def listener(engine: Engine, tabs: gr.Tabs, similar: Told) -> None:
         return [gr.Tabs(selected="voice"), None, clip, *match(None, clip, top, varied)]
 
     inputs = [voice, picked, top, varied]
+    read = [button.click(told(match), inputs, shown, **EVENT)]
     for arrived, other in (([voice.upload, voice.stop_recording], picked), ([picked.input], voice)):
         for event in arrived:
-            event(lambda: None, None, other, **LIGHT).then(
-                told(match), inputs, shown, **EVENT
-            ).success(told(follow), [voice, picked], moving, **EVENT)
-    button.click(told(match), inputs, shown, **EVENT).success(
-        told(follow), [voice, picked], moving, **EVENT
+            cleared = event(lambda: None, None, other, **LIGHT)
+            read.append(cleared.then(told(match), inputs, shown, **EVENT))
+    read.append(
+        similar.event(told(find_similar), [top, varied], [tabs, voice, picked, *shown], **EVENT)
     )
-    similar.event(
-        told(find_similar), [top, varied], [tabs, voice, picked, *shown], **EVENT
-    ).success(told(follow), [voice, picked], moving, **EVENT)
+    for done in read:
+        done.success(told(follow), [voice, picked], moving, **EVENT)
+        done.success(None, None, None, js=ARRIVE, **LIGHT)

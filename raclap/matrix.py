@@ -1,7 +1,7 @@
 """Clips against descriptions as HTML tables: similarity, soft relation, true overlap.
 
-In: a `Comparison`. Out: `markupsafe.Markup`; a cell is a button that plays its clip. Deliberately
-not here: events, pictures of the same numbers (``figures``).
+In: a `Comparison`. Out: `markupsafe.Markup`; a cell is a button that plays its clip and asks
+why. Deliberately not here: events, pictures of the same numbers (``figures``).
 """
 
 from __future__ import annotations
@@ -14,21 +14,24 @@ from markupsafe import Markup
 from raclap.comparison import Comparison
 from raclap.words import signed
 
-_TABLES = Markup('{key}<div class="matrices">{tables}</div>')
+_ABREAST = 8  # tables of more clips stand below each other
+_TABLES = Markup('{key}<div class="matrices{many}">{tables}</div>')
 _KEY = Markup('<ol class="key" aria-label="Clips">{}</ol>')
 _CLIP = Markup(
     '<li><button type="button" class="dot" data-sound="{address}" aria-label="Play clip {number}: '
     '{name}">{number}</button><span>{name}</span></li>'
 )
 _TABLE = Markup(
-    '<div class="matrix"><table><caption><strong>{title}</strong> {meaning}</caption><thead><tr>'
+    '<div class="matrix" tabindex="0" role="region" aria-label="{title}">'
+    "<table><caption><span><strong>{title}</strong> {meaning}</span></caption><thead><tr>"
     '<th scope="col">Description</th>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
 )
 _HEAD = Markup('<th scope="col"><abbr title="{}">{}</abbr></th>')
 _ROW = Markup('<tr><th scope="row">{}</th>{}</tr>')
 _CELL = Markup(
     '<td><button type="button" class="{side}" style="--strength:{strength:.0f}%" '
-    'data-sound="{address}" aria-label="{value}, play clip {number}: {name}">{value}</button></td>'
+    'data-sound="{address}" data-cell="{column} {row}" '
+    'aria-label="{value}, play clip {number}: {name}, and say why">{value}</button></td>'
 )
 _NOTHING = Markup('<td><span class="unknown">unknown</span></td>')
 
@@ -77,7 +80,8 @@ def matrices(
             for number, name, address in places
         )
     )
-    return _TABLES.format(key=key, tables=Markup("").join(tables))
+    many = " many" if len(places) > _ABREAST else ""
+    return _TABLES.format(key=key, many=many, tables=Markup("").join(tables))
 
 
 def _table(
@@ -103,11 +107,13 @@ def _table(
                     number=number,
                     name=name,
                     address=address,
+                    column=number - 1,
+                    row=row,
                 )
                 for value, (number, name, address) in zip(column, places, strict=True)
             ),
         )
-        for text, column in zip(texts, matrix.T, strict=True)
+        for row, (text, column) in enumerate(zip(texts, matrix.T, strict=True))
     ]
     head = Markup("").join(_HEAD.format(name, number) for number, name, _ in places)
     return _TABLE.format(title=title, meaning=meaning, head=head, rows=Markup("").join(rows))

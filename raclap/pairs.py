@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import random
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -44,7 +45,7 @@ _PARTLY = (
     "a calm man. *Similarity* is how close each pair is to the model (cosine). *Soft relation* is "
     "what taught it: the share of each clip that its teacher gives to every description, so that "
     "partly matching pairs count in part. *True overlap* is how far the styles agree where both "
-    "are known. Choose a cell to hear its clip."
+    "are known. Choose a cell to hear its clip and see why it has its score."
 )
 _START = EMPTY.format("Choose clips and descriptions, then compare them.")
 _TAKE = Markup(
@@ -53,12 +54,32 @@ _TAKE = Markup(
 _PICTURE = Markup(' <a download="relations.png" href="data:image/png;base64,{}">PNG</a>')
 
 
-def pairs(engine: Engine, relate: Told) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Compared:
+    """What the tables show.
+
+    Attributes:
+        found: N clips against M descriptions.
+        clips: N ids of the gallery, or paths of recordings.
+        names: N readable names.
+        places: N addresses of the clips' audio.
+    """
+
+    found: Comparison
+    clips: Sequence[str]
+    names: Sequence[str]
+    places: Sequence[str]
+
+
+def pairs(engine: Engine, relate: Told) -> gr.State:
     """Choose clips and descriptions, see how each pair matches.
 
     Args:
         engine: compares.
         relate: adds a clip of the gallery to the choice.
+
+    Returns:
+        What is shown, a `Compared`; None before anything is.
     """
     gallery = engine.gallery
     gr.Markdown(_PARTLY)
@@ -112,24 +133,21 @@ def pairs(engine: Engine, relate: Told) -> None:
             *(address(engine, clip) for clip in clips),
             *(f"gradio_api/file={quote(file)}" for file in files),
         ]
-        kept = (found, names, places)
+        kept = Compared(found=found, clips=[*ids, *files], names=names, places=places)
         said = f"{len(names)} clips against {len(wanted)} descriptions."
         return said, kept, *show(kept, temperature)
 
-    def show(
-        kept: tuple[Comparison, list[str], list[str]] | None, temperature: float
-    ) -> tuple[Any, Any]:
+    def show(kept: Compared | None, temperature: float) -> tuple[Any, Any]:
         if kept is None:
             return gr.skip(), gr.skip()
-        found, names, places = kept
-        return matrices(found, names, places, temperature), _take(found, names, temperature, "")
+        found, names = kept.found, kept.names
+        shown = matrices(found, names, kept.places, temperature)
+        return shown, _take(found, names, temperature, "")
 
-    def picture(
-        kept: tuple[Comparison, list[str], list[str]] | None, temperature: float
-    ) -> Markup | dict[str, Any]:
+    def picture(kept: Compared | None, temperature: float) -> Markup | dict[str, Any]:
         if kept is None:
             return gr.skip()
-        found, names, _ = kept
+        found, names = kept.found, kept.names
         drawn = figures.png(
             [
                 figures.similarity_heatmap(found.similarity, names, found.texts),
@@ -162,6 +180,7 @@ def pairs(engine: Engine, relate: Told) -> None:
     ).then(told(picture), [state, temperature], take, **LATEST)
     suggest.click(told(suggestions), chosen, texts, **QUIET)
     relate.event(told(add), chosen, chosen, **QUIET)
+    return state
 
 
 def _take(found: Comparison, names: Sequence[str], temperature: float, picture: str) -> Markup:

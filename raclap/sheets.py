@@ -15,6 +15,7 @@ from urllib.parse import quote
 import numpy as np
 
 from raclap.comparison import Comparison
+from raclap.evidence import Relevance
 from raclap.search import Hit
 from raclap.style import ATTRIBUTES
 
@@ -52,6 +53,21 @@ def comparison_rows(
         for n in range(len(found.clips))
         for m in range(len(found.texts))
     ]
+
+
+def relevance_rows(relevance: Relevance) -> list[dict[str, Any]]:
+    """Return one flat record a word and moment; what has no place in time has "" for its times.
+
+    The column ``adds`` sums to the score, the cosine of saying nothing being the first record.
+    """
+    times = [*zip(relevance.edges[:-1].tolist(), relevance.edges[1:].tolist(), strict=True)]
+    rows = [{"words": "", "start": "", "stop": "", "adds": relevance.rest}]
+    for words, row, whole in zip(relevance.words, relevance.matrix, relevance.whole, strict=True):
+        rows += [
+            {"words": words, "start": start, "stop": stop, "adds": float(value)}
+            for (start, stop), value in zip([*times, ("", "")], (*row, whole), strict=True)
+        ]
+    return rows
 
 
 def csv_of(rows: Sequence[Mapping[str, Any]]) -> str:

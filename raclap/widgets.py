@@ -31,6 +31,7 @@ EVENT = IN_TURN | {"api_visibility": "private"}
 LATEST = EVENT | {"trigger_mode": "always_last"}  # of a slider on the move
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 LIGHT = QUIET | {"queue": False}  # for what can neither fail nor take long
+ARRIVE = "() => window.raclap.arrive()"
 EMPTY = Markup('<p class="empty">{}</p>')
 
 
@@ -47,20 +48,24 @@ class Told:
     clip: Callable[[gr.EventData], str]
 
 
-def channel(engine: Engine, name: str) -> Told:
-    """Return the event of the buttons with ``data-tell="name"``, wherever they are."""
-    bus = gr.HTML(
+def bus(name: str) -> gr.HTML:
+    """Return what page.js clicks, unseen, to say something under a name."""
+    return gr.HTML(
         "",
         visible="hidden",
         js_on_load=f"window.raclap.channels[{name!r}] = (said) => trigger('click', said)",
     )
+
+
+def channel(engine: Engine, name: str) -> Told:
+    """Return the event of the buttons with ``data-tell="name"``, wherever they are."""
 
     def clip(said: gr.EventData) -> str:
         if said.clip not in engine.gallery.rows:
             raise InputError("This clip is not in the gallery.")
         return said.clip
 
-    return Told(event=bus.click, clip=clip)
+    return Told(event=bus(name).click, clip=clip)
 
 
 def markup(value: str = "", **options: Any) -> gr.HTML:

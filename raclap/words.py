@@ -54,6 +54,7 @@ def who(clip: Clip) -> str:
     return " · ".join(part for part in (speaker, clip.language, clip.corpus, seconds) if part)
 
 
-def signed(number: float, digits: int) -> str:
-    """Return a number with a true minus sign."""
-    return f"{number:.{digits}f}".replace("-", "−")
+def signed(number: float, digits: int, *, plus: bool = False) -> str:
+    """Return a number with a true minus sign and, if asked for, a plus; zero has neither."""
+    text = f"{number:{'+' if plus else ''}z.{digits}f}".replace("-", "−")
+    return text if any(digit in "123456789" for digit in text) else text.lstrip("+")

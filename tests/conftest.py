@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import pytest
 from stub import StubModel, write_voice
@@ -13,8 +16,14 @@ from raclap.corpus import Clip
 from raclap.index import Gallery
 from raclap.search import Engine
 
+if TYPE_CHECKING:
+    from playwright import sync_api as playwright
+
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+CHROMIUM = os.environ.get("RACLAP_TEST_CHROMIUM") or shutil.which("chromium")
+PATIENCE_MS = 60_000  # a busy machine is slow, not wrong
 
 # What a clip of somebody's own folder may be called, and what it may claim to say.
 HOSTILE_NAME = "<img src=x onerror=\"window.hacked='name'\">"
@@ -75,3 +84,62 @@ def address(engine: Engine) -> Iterator[str]:
     _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, **options)
     yield url
     page.close()
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[playwright.Browser]:
+    """A browser whose microphone hears a file."""
+    driven = pytest.importorskip("playwright.sync_api")
+    driven.expect.set_options(timeout=PATIENCE_MS)
+    heard = write_voice(tmp_path_factory.mktemp("microphone") / "heard.wav", 180, 3.0)
+    with driven.sync_playwright() as driver:
+        browser = driver.chromium.launch(
+            executable_path=CHROMIUM,
+            args=[
+                "--no-sandbox",
+                "--use-fake-ui-for-media-stream",
+                "--use-fake-device-for-media-stream",
+                f"--use-file-for-fake-audio-capture={heard}",
+                "--autoplay-policy=no-user-gesture-required",
+            ],
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def complaints() -> list[str]:
+    """What a visit must not have: errors in the console, requests to other hosts."""
+    return []
+
+
+@pytest.fixture
+def page(
+    browser: playwright.Browser, address: str, complaints: list[str], request: pytest.FixtureRequest
+) -> Iterator[playwright.Page]:
+    """The opened page; give its width and colours by indirect parameter."""
+    width, scheme = getattr(request, "param", (1280, "light"))
+    context = browser.new_context(
+        viewport={"width": width, "height": 900},
+        color_scheme=scheme,
+        permissions=["microphone", "clipboard-read", "clipboard-write"],
+    )
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE_MS)
+
+    def asked(request: playwright.Request) -> None:
+        host = urlsplit(request.url).hostname
+        if host not in (None, urlsplit(address).hostname):
+            complaints.append(f"asked {request.url}")
+
+    def said(message: playwright.ConsoleMessage) -> None:
+        if message.type == "error":
+            complaints.append(message.text)
+
+    page.on("request", asked)
+    page.on("console", said)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto(address)
+    page.get_by_role("heading", level=1).wait_for()
+    yield page
+    context.close()

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 from argparse import Namespace
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import ModuleType
 
 import gradio as gr
 import pytest
+import torch
+from conftest import make_engine
 from stub import write_voice
 
 import app
@@ -84,3 +90,84 @@ def test_where_the_page_listens(
     assert (seen["server_name"], seen["server_port"]) == (host, port)
     assert not seen["mcp_server"]
     assert seen.keys() >= launch_options(engine).keys()
+
+
+def test_the_environment_stands_for_flags_that_are_not_given(monkeypatch) -> None:
+    assert vars(app.parser().parse_args([])) == {
+        "gallery": "bundled",
+        "checkpoint": None,
+        "host": None,
+        "port": None,
+        "mcp": False,
+    }
+    monkeypatch.setenv("RACLAP_GALLERY", "voices")
+    monkeypatch.setenv("RACLAP_CHECKPOINT", "someone/model")
+    monkeypatch.setenv("RACLAP_MCP", "1")
+    args = app.parser().parse_args([])
+    assert (args.gallery, args.checkpoint, args.mcp) == ("voices", "someone/model", True)
+    assert app.parser().parse_args(["--gallery", "others"]).gallery == "others"
+    monkeypatch.setenv("RACLAP_GALLERY", "")
+    assert app.parser().parse_args([]).gallery == "bundled"
+
+
+def test_a_mistake_in_the_environment_ends_with_one_sentence(
+    tmp_path: Path, monkeypatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setenv("RACLAP_GALLERY", str(tmp_path / "none"))
+    assert app.main([]) == 2
+    told = capsys.readouterr().err
+    assert str(tmp_path / "none") in told
+    assert told.count("\n") == 1
+
+
+def test_without_the_package_spaces_nothing_changes(tmp_path: Path, monkeypatch) -> None:
+    engine = make_engine(tmp_path, 2)
+    monkeypatch.setitem(sys.modules, "spaces", None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    app.accelerate(engine)
+    assert "encode_speech" not in vars(engine.model)
+
+
+def test_a_lent_gpu_hears_clips_and_leaves_texts(tmp_path: Path, monkeypatch) -> None:
+    lent: list[str] = []
+
+    def gpu(task):
+        def borrowed(*inputs):
+            lent.append(task.__name__)
+            return task(*inputs)
+
+        return borrowed
+
+    engine = make_engine(tmp_path, 2)
+    path = engine.gallery.clips[1].path
+    untouched = make_engine(tmp_path, 2)
+    before = untouched.search_clip(path), untouched.search_text("angry")
+    spaces = ModuleType("spaces")
+    spaces.GPU = gpu
+    spaces.__spec__ = ModuleSpec("spaces", None)
+    monkeypatch.setitem(sys.modules, "spaces", spaces)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    app.accelerate(engine)
+    assert engine.search_clip(path) == before[0]
+    assert lent == ["encode_speech"]
+    assert engine.search_text("angry") == before[1]
+    assert lent == ["encode_speech"]
+
+
+def test_a_model_is_on_the_lent_gpu_only_while_it_hears(tmp_path: Path, monkeypatch) -> None:
+    places: list[str] = []
+    engine = make_engine(tmp_path, 2)
+    model = engine.model
+    model.device = "cpu"
+    model.to = lambda place: setattr(model, "device", place)
+    plain = model.encode_speech
+    model.encode_speech = lambda clips: places.append(model.device) or plain(clips)
+    spaces = ModuleType("spaces")
+    spaces.GPU = lambda task: task
+    spaces.__spec__ = ModuleSpec("spaces", None)
+    monkeypatch.setitem(sys.modules, "spaces", spaces)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    app.accelerate(engine)
+    engine.search_clip(engine.gallery.clips[1].path)
+    assert places == ["cuda"]
+    assert model.device == "cpu"

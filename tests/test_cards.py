@@ -100,7 +100,7 @@ def test_bars_are_relative_to_the_best_and_stay_within_bounds() -> None:
 
 def test_meaning_of_the_score_is_told_once() -> None:
     assert shown(hit(1, 0.5), hit(2, 0.4)).count("cosine between") == 1
-    assert "do not want" in shown(hit(1, 0.5), less=True)
+    assert "do not want" in shown(hit(1, 0.5), without="a man")
     assert "do not want" not in shown(hit(1, 0.5))
     assert shown() == ""
 

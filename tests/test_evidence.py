@@ -14,9 +14,9 @@ import pytest
 import torch
 from stub import write_voice
 from torch.nn.functional import normalize
+from toys import tiny_model
 
 from raclap import audio, wording
-from raclap.config import preset
 from raclap.evidence import NOTHING_SAID, accounts, shapley, word_by_time
 from raclap.index import Gallery
 from raclap.model import RACLAP
@@ -37,16 +37,7 @@ TEXTS = [
 
 @pytest.fixture(scope="module")
 def model() -> RACLAP:
-    model = RACLAP.create(preset("tiny").model)
-    rng = np.random.default_rng(0)
-    clips = [rng.normal(0, 0.1, audio.RATE_HZ).astype(np.float32) for _ in range(8)]
-    frames = [model.speech.lower(clip) for clip in clips]
-    with torch.no_grad():
-        model.speech.calibrate(
-            torch.cat([model.speech.pooled(each) for each in frames]),
-            torch.cat([each.prosody for each in frames]),
-        )
-    return model
+    return tiny_model()
 
 
 @pytest.fixture(scope="module")

@@ -38,6 +38,21 @@ def test_exactly_four_endpoints_with_documented_arguments(client: Client) -> Non
     }
 
 
+def test_openapi_describes_the_same_endpoints(address: str, client: Client) -> None:
+    with urllib.request.urlopen(f"{address}gradio_api/openapi.json") as answer:
+        described = json.load(answer)
+    assert described["openapi"].startswith("3.")
+    named = client.view_api(return_format="dict")["named_endpoints"]
+    for name, endpoint in named.items():
+        (path,) = (path for path in described["paths"] if path.endswith(name))
+        written = json.dumps(described["paths"][path])
+        assert "requestBody" in written
+        assert all(
+            f'"{argument["parameter_name"]}"' in json.dumps(described)
+            for argument in endpoint["parameters"]
+        )
+
+
 def test_building_and_launching_use_no_deprecated_way(engine: Engine) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)

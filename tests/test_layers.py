@@ -22,8 +22,9 @@ LEARNING = (
 USING = (
     *("facets", "nearest", "index", "sketch", "reading", "checkpoint", "timeline", "evidence"),
     *("intake", "cluster", "comparison", "ranking", "milvus", "search"),
-    *("words", "sheets", "cards", "portrait", "matrix", "atlas", "snippets"),
-    *("answers", "widgets", "finder", "listener", "blender", "pairs", "explorer", "interface"),
+    *("words", "sheets", "cards", "portrait", "matrix", "reasons", "atlas", "snippets"),
+    *("answers", "widgets", "finder", "listener", "blender", "pairs", "panel"),
+    *("explorer", "interface"),
 )
 # The command line joins learning and using.
 DOORS = ("rivals", "benchmark", "timings", "command", "__main__")

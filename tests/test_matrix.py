@@ -37,7 +37,7 @@ def test_three_tables_have_the_numbers_of_the_comparison() -> None:
 def test_a_cell_plays_its_clip_and_says_so() -> None:
     html = str(matrices(FOUND, ["ann", "bob"], ["clips/0", "clips/1"], 0.25))
     assert html.count('data-sound="clips/0"') == 1 + 3 + 3 + 2
-    assert 'aria-label="−0.25, play clip 1: ann"' in html
+    assert 'data-cell="0 1" aria-label="−0.25, play clip 1: ann, and say why"' in html
     assert re.findall(r'"below" style="--strength:(\d+)%"', html) == ["50"]
 
 

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 import shutil
 import statistics
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
-from conftest import HOSTILE_NAME, HOSTILE_TEXT
+from conftest import CHROMIUM, HOSTILE_NAME, HOSTILE_TEXT
 from stub import write_voice
 
 from raclap.search import Engine
@@ -24,71 +21,11 @@ from raclap.widgets import EXAMPLES
 
 playwright = pytest.importorskip("playwright.sync_api")
 expect = playwright.expect
-PATIENCE_MS = 60_000  # a busy machine is slow, not wrong
-expect.set_options(timeout=PATIENCE_MS)
-CHROMIUM = os.environ.get("RACLAP_TEST_CHROMIUM") or shutil.which("chromium")
 
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(not CHROMIUM, reason="no Chromium; name one in RACLAP_TEST_CHROMIUM"),
 ]
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[playwright.Browser]:
-    """A browser whose microphone hears a file."""
-    heard = write_voice(tmp_path_factory.mktemp("microphone") / "heard.wav", 180, 3.0)
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(
-            executable_path=CHROMIUM,
-            args=[
-                "--no-sandbox",
-                "--use-fake-ui-for-media-stream",
-                "--use-fake-device-for-media-stream",
-                f"--use-file-for-fake-audio-capture={heard}",
-                "--autoplay-policy=no-user-gesture-required",
-            ],
-        )
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def complaints() -> list[str]:
-    """What a visit must not have: errors in the console, requests to other hosts."""
-    return []
-
-
-@pytest.fixture
-def page(
-    browser: playwright.Browser, address: str, complaints: list[str], request: pytest.FixtureRequest
-) -> Iterator[playwright.Page]:
-    """The opened page; give its width and colours by indirect parameter."""
-    width, scheme = getattr(request, "param", (1280, "light"))
-    context = browser.new_context(
-        viewport={"width": width, "height": 900},
-        color_scheme=scheme,
-        permissions=["microphone", "clipboard-read", "clipboard-write"],
-    )
-    page = context.new_page()
-    page.set_default_timeout(PATIENCE_MS)
-
-    def asked(request: playwright.Request) -> None:
-        host = urlsplit(request.url).hostname
-        if host not in (None, urlsplit(address).hostname):
-            complaints.append(f"asked {request.url}")
-
-    def said(message: playwright.ConsoleMessage) -> None:
-        if message.type == "error":
-            complaints.append(message.text)
-
-    page.on("request", asked)
-    page.on("console", said)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.goto(address)
-    page.get_by_role("heading", level=1).wait_for()
-    yield page
-    context.close()
 
 
 def _announced(page: playwright.Page) -> playwright.Locator:
@@ -483,6 +420,15 @@ def test_axe_finds_no_serious_violation(page: playwright.Page, voice: Path) -> N
     assert serious() == []
     page.get_by_role("button", name="Use from code").click()
     assert serious() == []
+
+
+@pytest.mark.parametrize("page", [(390, "light")], indirect=True, ids=str)
+def test_on_a_phone_an_answer_comes_into_view(page: playwright.Page, voice: Path) -> None:
+    page.get_by_role("button", name=EXAMPLES[1]).click()
+    expect(page.locator(".hit").first).to_be_in_viewport()
+    _open(page, "Voice")
+    page.locator("#voice input[type=file]").set_input_files(voice)
+    expect(page.get_by_role("heading", name="How it is spoken")).to_be_in_viewport()
 
 
 @pytest.mark.parametrize("page", [(390, "light")], indirect=True, ids=str)

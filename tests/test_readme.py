@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import fnmatch
+import itertools
 import json
 import re
 import shlex
 import subprocess
+import sys
 from dataclasses import replace
 from functools import cache
 from importlib.metadata import metadata
 from pathlib import Path
 
+import numpy as np
 import pytest
 from huggingface_hub import metadata_load
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
+from PIL import Image
 from stub import write_voice
 
 import app
@@ -140,6 +144,46 @@ def test_the_stated_python_is_a_string_that_the_linter_shares():
 def test_the_stated_python_can_install_every_pin(package):
     needed = metadata(package)["Requires-Python"] or ""
     assert SpecifierSet(needed).contains(f"{FRONT['python_version']}.0"), needed
+
+
+@pytest.mark.parametrize(
+    "words", [w for w in commands() if w[:2] == ["hf", "upload"]], ids=" ".join
+)
+def test_an_upload_is_what_the_hub_client_accepts(words):
+    client = Path(sys.executable).parent / "hf"
+    # With --help it takes the words apart, and does nothing.
+    asked = [client, *words[1:], "--help"]
+    done = subprocess.run(asked, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert subprocess.run([*asked[:-1], "--nonsense", "--help"], capture_output=True).returncode
+    _, _, _, folder, inside, *options = words
+    kind = options[options.index("--type") + 1]
+    needed = {"space": ("README.md", FRONT["app_file"]), "model": ("config.json", "README.md")}[
+        kind
+    ]
+    assert all((ROOT / folder / name).is_file() for name in needed)
+    assert inside == "."
+
+
+def test_the_settings_of_a_space_are_those_the_app_reads():
+    stated = set(re.findall(r"^\| `(RACLAP_\w+)` \|", README, re.MULTILINE))
+    assert stated == set(
+        re.findall(r'environ\.get\("(RACLAP_\w+)"', (ROOT / "app.py").read_text("utf-8"))
+    )
+
+
+def test_the_animation_moves_and_is_small():
+    path = ROOT / "assets" / "page.webp"
+    assert f"](assets/{path.name})" in README
+    assert path.stat().st_size <= 1_500_000
+    with Image.open(path) as film:
+        assert film.n_frames >= 10
+        thumbs = []
+        for number in range(film.n_frames):
+            film.seek(number)
+            thumbs.append(np.asarray(film.convert("L").resize((80, 60)), dtype=float))
+    changes = [np.abs(a - b).mean() for a, b in itertools.pairwise(thumbs)]
+    assert sum(change > 1 for change in changes) >= 5  # whole views change, not only a letter
 
 
 # ---------------------------------------------------------------------- commands

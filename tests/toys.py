@@ -1,4 +1,4 @@
-"""Clips without audio and encoders that deserve known figures, for the rooms of the benchmark."""
+"""Clips without audio, encoders that deserve known figures, and a real model without learning."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ import re
 
 import numpy as np
 import pytest
+import torch
 
-from raclap import wording
+from raclap import audio, wording
+from raclap.config import preset
 from raclap.corpus import Clip
 from raclap.essr import Protocol
+from raclap.model import RACLAP
 from raclap.style import VALUES
 from raclap.wording import Description
 
@@ -49,6 +52,21 @@ def hear(clips):
 def guess(texts):
     """Encode texts as vectors that have nothing to do with what they say."""
     return unit([np.random.default_rng(list(text.encode())).normal(size=32) for text in texts])
+
+
+def tiny_model():
+    """Return an untrained model of the preset tiny, calibrated on noise; the same every time."""
+    torch.manual_seed(0)
+    model = RACLAP.create(preset("tiny").model)
+    rng = np.random.default_rng(0)
+    clips = [rng.normal(0, 0.1, audio.RATE_HZ).astype(np.float32) for _ in range(8)]
+    frames = [model.speech.lower(clip) for clip in clips]
+    with torch.no_grad():
+        model.speech.calibrate(
+            torch.cat([model.speech.pooled(each) for each in frames]),
+            torch.cat([each.prosody for each in frames]),
+        )
+    return model
 
 
 @pytest.fixture

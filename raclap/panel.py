@@ -1,0 +1,86 @@
+"""The panel that says why: it rises over the lower part of the window when a card or cell is asked.
+
+In: an `Engine`, inside an open `gr.Blocks`. Out: widgets and their events. Deliberately not here:
+what it shows (`reasons`). It opens and closes in the browser (page.js), so that it is
+there at once.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+from markupsafe import Markup
+
+from raclap import reasons
+from raclap.answers import address, told
+from raclap.config import InputError
+from raclap.pairs import Compared
+from raclap.reasons import Case
+from raclap.search import Engine
+from raclap.widgets import LATEST, LIGHT, announcement, bus, channel, markup
+from raclap.words import name
+
+_FRAME = Markup(
+    '<div class="why-top"><h2 tabindex="-1">Why this score</h2>'
+    '<button type="button" data-dismiss>Close</button></div>'
+    '<p class="waiting" role="status">Looking for what fits, and when …</p>'
+)
+_QUIETLY = LATEST | {"show_progress": "hidden"}
+
+
+def panel(engine: Engine, compared: gr.State) -> None:
+    """Say on request why a clip has its score.
+
+    Args:
+        engine: explains.
+        compared: what the tab of relations shows, a `Compared` or None.
+    """
+    hit, cell = channel(engine, "why"), bus("cell")
+    with gr.Column(elem_id="why"):
+        markup(_FRAME)
+        status = announcement()
+        shown = markup(elem_classes="reasons")
+        take = markup()
+    state = gr.State()
+
+    def of_hit(said: gr.EventData) -> tuple[str, Markup, Markup, Case]:
+        clip = engine.gallery.clips[engine.gallery.rows[hit.clip(said)]]
+        taken = 0.0
+        if said.without:
+            taken = max(0.0, float(engine.compare([clip.id], [said.without]).similarity[0, 0]))
+        return show(
+            Case(
+                text=said.text,
+                name=name(clip),
+                address=address(engine, clip),
+                found=engine.explain(clip.id, said.text),
+                without=said.without,
+                taken=taken,
+            ),
+            said,
+        )
+
+    def of_cell(kept: Compared | None, said: gr.EventData) -> tuple[str, Markup, Markup, Case]:
+        n, m = int(said.clip), int(said.text)
+        if kept is None or not (0 <= n < len(kept.names) and 0 <= m < len(kept.found.texts)):
+            raise InputError("These tables are gone; compare again.")
+        clip, text = kept.clips[n], kept.found.texts[m]
+        found = engine.explain(clip, text)
+        return show(Case(text=text, name=kept.names[n], address=kept.places[n], found=found), said)
+
+    def show(case: Case, said: gr.EventData) -> tuple[str, Markup, Markup, Case]:
+        drawn = reasons.view(case, dark=bool(said.dark), narrow=bool(said.narrow))
+        return reasons.heading(case), drawn, reasons.take(case, picture=False), case
+
+    def keep(case: Case | None) -> Markup | dict[str, Any]:
+        return gr.skip() if case is None else reasons.take(case, picture=True)
+
+    outputs = [status, shown, take, state]
+    for asked in (
+        hit.event(told(of_hit), None, outputs, **_QUIETLY),
+        cell.click(told(of_cell), compared, outputs, **_QUIETLY),
+    ):
+        asked.failure(None, None, None, js="() => window.raclap.why('')", **LIGHT)
+        done = asked.success(None, None, None, js="() => window.raclap.why('shown')", **LIGHT)
+        done.then(told(keep), state, take, **_QUIETLY)
