@@ -13,7 +13,8 @@ PACKAGE = ROOT / "raclap"
 
 SHARED = (
     *("config", "audio", "prosody", "style", "lexicon", "query", "wording"),
-    *("layouts", "tables", "corpus", "towers", "tiny", "model", "relation", "figures"),
+    *("layouts", "tables", "corpus", "transfer", "unpack", "homes"),
+    *("towers", "tiny", "model", "relation", "figures"),
 )
 LEARNING = (
     *("data", "loss", "metrics", "objective", "essr", "evaluate", "results", "compare"),
