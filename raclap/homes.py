@@ -69,8 +69,8 @@ class Home:
     def checksum(self) -> str:
         """How its files are checked, in words."""
         if all(file.recorded for file in self.files):
-            return "checked against the checksum its home publishes"
-        return "its home publishes no checksum: the first download is trusted, later ones compared"
+            return "against the checksum that its home publishes"
+        return "none published; the first download is trusted, later ones must equal it"
 
 
 _NEMO = "06f1f83dde8f1a780443a57d53b2af3971af34ab"

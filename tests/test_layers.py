@@ -22,9 +22,10 @@ LEARNING = (
 )
 USING = (
     *("index", "sketch", "reading", "checkpoint", "timeline", "evidence", "intake"),
-    *("comparison", "ranking", "search"),
-    *("words", "sheets", "cards", "portrait", "matrix", "atlas", "snippets"),
-    *("answers", "widgets", "finder", "listener", "blender", "pairs", "explorer", "interface"),
+    *("comparison", "ranking", "search", "shelf"),
+    *("words", "sheets", "cards", "portrait", "matrix", "atlas", "stock", "snippets"),
+    *("answers", "widgets", "finder", "listener", "blender", "pairs", "explorer"),
+    *("curator", "interface"),
 )
 DOORS = ("command", "__main__")  # the command line joins learning and using
 ORDER = (*SHARED, *LEARNING, *USING, *DOORS)
@@ -110,6 +111,8 @@ def test_the_tests_mirror_the_rooms():
         "listener",
         "blender",
         "pairs",
+        "curator",
+        "stock",
     }
     within |= {"explorer", "words", "snippets", "__main__"}
     assert set(ORDER) - within <= tests
