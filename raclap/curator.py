@@ -25,8 +25,8 @@ _ABOUT = (
     "What you choose here is what all other tabs search, for you alone; other visitors keep theirs."
 )
 _OWN = (
-    "A zip of recordings is seen by you alone, while this page stays open, and is deleted after an "
-    "hour. Use recordings only with the speakers' consent."
+    "A zip of recordings is listed for you alone and deleted after an hour; until then, whoever you "
+    "give the page's address can hear it. Use recordings only with the speakers' consent."
 )
 _NOT_HERE = "This is for whoever sits at the machine that runs the page; there, too: {}"
 _REMEMBER = "(name) => window.raclap.remember(['gallery'], [name])"
@@ -51,8 +51,8 @@ def curator(
         shown: components.
     """
     gr.Markdown(_ABOUT)
-    status = announcement()
     choice = gr.Radio([], label="Search in", elem_id="choice")
+    status = announcement()
     gr.Markdown("## Recorded corpora\nFetched from their own homes, then indexed on this machine.")
     rows = {}
     with gr.Row(elem_classes="stock", equal_height=True):

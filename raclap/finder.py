@@ -130,7 +130,6 @@ def finder(shelf: Shelf, chosen: gr.Textbox) -> tuple[Fitting, Callable[..., Non
 
     def arrive(then: Callable[..., Any]) -> None:
         then(told(reproduce, shelf), chosen, [query, *settings, *shown], **EVENT | QUIET)
-        then(None, None, None, js="() => window.raclap.fold()", **LIGHT)
 
     def fit(engine: Engine) -> list[Any]:
         return [*(gr.Dropdown(**box) for box in _filters(engine).values()), "", _START]

@@ -29,7 +29,7 @@ from raclap.pairs import pairs
 from raclap.search import Engine
 from raclap.shelf import Shelf
 from raclap.snippets import snippets
-from raclap.widgets import LIGHT, channel, markup
+from raclap.widgets import LIGHT, QUIET, channel, markup
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 
@@ -108,7 +108,8 @@ def build(shelf: Shelf) -> gr.Blocks:
             shown = [chosen, header, *(part for each in fittings for part in each.parts)]
             with gr.Tab("Galleries", id="galleries") as tab:
                 curator(shelf, chosen, tab, tabs, show, shown)
-            arrive(page.load(told(enter), None, shown, **LIGHT).then)
+            arrive(page.load(told(enter), None, shown, **QUIET).then)
+            page.load(None, None, None, js="() => window.raclap.fold()", **LIGHT)
         with gr.Accordion("Use from code", open=False, elem_id="code"):
             markup(snippets(), js_on_load="window.raclap.settle(element)")
         with gr.Accordion("Method, limits and ethics", open=False, elem_id="about"):
