@@ -25,8 +25,8 @@ _ABOUT = (
     "What you choose here is what all other tabs search, for you alone; other visitors keep theirs."
 )
 _OWN = (
-    "A zip of recordings is listed for you alone and deleted after an hour; until then, whoever you "
-    "give the page's address can hear it. Use recordings only with the speakers' consent."
+    "A zip of recordings is listed for you alone and deleted after an hour; until then, whoever "
+    "you give the page's address can hear it. Use recordings only with the speakers' consent."
 )
 _NOT_HERE = "This is for whoever sits at the machine that runs the page; there, too: {}"
 _REMEMBER = "(name) => window.raclap.remember(['gallery'], [name])"

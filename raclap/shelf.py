@@ -7,6 +7,7 @@ Deliberately not here: the steps themselves (``homes``, ``unpack``, ``intake``),
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import logging
 import os
@@ -54,6 +55,8 @@ class Job:
         error: why it ended, in a sentence; empty while it runs and after a good end.
         running: whether it is still at work, or waits for its turn.
         skipped: how many clips could not be used.
+        stop: set to end it.
+        thread: in which it works.
     """
 
     step: str = "Waiting"
@@ -63,6 +66,7 @@ class Job:
     running: bool = True
     skipped: int = 0
     stop: threading.Event = field(default_factory=threading.Event)
+    thread: threading.Thread | None = None
     _since: tuple[float, int] = field(default=(0.0, 0), init=False)
 
     @property
@@ -116,6 +120,7 @@ class Shelf:
         self._lock = threading.Lock()
         self._lanes = {"corpus": threading.Lock(), "own": threading.Lock()}
         self._sweep()
+        atexit.register(self.close)
 
     def __getitem__(self, name: str) -> Engine:
         """Return the engine of a gallery, opened once.
@@ -217,11 +222,23 @@ class Shelf:
             except BaseException:
                 self._remove(name)
                 raise
-            threading.Timer(KEPT_SECONDS, self._remove, [name]).start()
+            end = threading.Timer(KEPT_SECONDS, self._remove, [name])
+            end.daemon = True
+            end.start()
 
         root.mkdir(parents=True)
         self._start("own", name, work)
         return name
+
+    def close(self) -> None:
+        """Stop what is at work, to go on another time, and remove what is a visitor's own."""
+        for job in self.jobs.values():
+            job.stop.set()
+        for name, job in self.jobs.items():
+            if job.thread:
+                job.thread.join(timeout=10)
+            if _OWN.fullmatch(name):
+                self._remove(name)
 
     def working(self) -> bool:
         """Whether any job is at work."""
@@ -260,7 +277,8 @@ class Shelf:
             if sum(job.running for job in self.jobs.values()) >= _MOST_WAITING:
                 raise InputError("Too many galleries are being taken in; try again later.")
             job = self.jobs[name] = Job()
-        threading.Thread(target=self._run, args=[lane, job, work], daemon=True).start()
+        job.thread = threading.Thread(target=self._run, args=[lane, job, work], daemon=True)
+        job.thread.start()
         return job
 
     def _run(self, lane: str, job: Job, work: Callable[[Job], None]) -> None:

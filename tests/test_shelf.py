@@ -187,6 +187,18 @@ def test_what_a_killed_page_left_of_visitors_is_swept(shelf):
     assert not left.exists()
 
 
+def test_a_page_that_closes_stops_its_jobs_and_removes_visitors_own(shelf, host, tmp_path):
+    host.seconds = 20.0
+    write_voice(tmp_path / "a.wav")
+    (tmp_path / "a.zip").write_bytes(zipped({"a.wav": (tmp_path / "a.wav").read_bytes()}))
+    name = shelf.take_zip(str(tmp_path / "a.zip"), "a")
+    settled(shelf)
+    job = shelf.take_corpus("ravdess")
+    shelf.close()
+    assert not job.running
+    assert not (shelf.folder / "visitors" / name).exists()
+
+
 def test_too_much_at_once_is_refused(shelf, host, tmp_path):
     host.seconds = 2.0
     (tmp_path / "a.zip").write_bytes(b"no zip")
