@@ -29,13 +29,13 @@ ask() {{  # endpoint, arguments as JSON
   curl -sN "$PAGE/gradio_api/call/$1/$event"
 }}
 PAGE={ADDRESS}
-ask search_by_text '["an angry man", 5, {{"gender": "male"}}, "", false]'
+ask search_by_text '["an angry man", 5, {{"gender": "male"}}, "", false, ""]'
 path=$(curl -s "$PAGE/gradio_api/upload" -F files=@voice.wav | cut -d '"' -f 2)
 file="{{\\"path\\": \\"$path\\", \\"meta\\": {{\\"_type\\": \\"gradio.FileData\\"}}}}"
 ask galleries '[]'
-ask search_by_audio "[$file, 5]"
+ask search_by_audio "[$file, 5, \\"\\"]"
 ask describe "[$file]"
-ask blend "[$file, \\"angrier\\", 2, 5]"
+ask blend "[$file, \\"angrier\\", 2, 5, \\"\\"]"
 """
 
 _PANEL = Markup(
