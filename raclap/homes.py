@@ -165,6 +165,7 @@ def fetch(
         place = _place(root, file)
         if known.get("done") and place.exists():
             continue
+        watch("Asking its home", 0, None)
         url, size, digest = _published(home, file)
         found = download(
             url,

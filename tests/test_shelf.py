@@ -188,7 +188,7 @@ def test_what_a_killed_page_left_of_visitors_is_swept(shelf):
 
 
 def test_a_page_that_closes_stops_its_jobs_and_removes_visitors_own(shelf, host, tmp_path):
-    host.seconds = 20.0
+    host.seconds = 4.0
     write_voice(tmp_path / "a.wav")
     (tmp_path / "a.zip").write_bytes(zipped({"a.wav": (tmp_path / "a.wav").read_bytes()}))
     name = shelf.take_zip(str(tmp_path / "a.zip"), "a")
