@@ -40,6 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from raclap.config import InputError
     from raclap.interface import build, launch_options
     from raclap.search import CHECKPOINT, Engine
+    from raclap.shelf import Shelf
 
     checkpoint = args.checkpoint or str(CHECKPOINT)
     try:
@@ -48,11 +49,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         engine = Engine.open(checkpoint, indexed(args.gallery, checkpoint))
         accelerate(engine)
         threading.Thread(target=warm, args=[engine], daemon=True).start()
-        build(engine).launch(
+        shelf = Shelf(engine)
+        build(shelf).launch(
             server_name=args.host or ("0.0.0.0" if "SPACE_ID" in os.environ else None),
             server_port=args.port,
             mcp_server=args.mcp,
-            **launch_options(engine),
+            **launch_options(shelf),
         )
     except (InputError, OSError) as error:
         print(error, file=sys.stderr)

@@ -112,10 +112,11 @@ def main() -> None:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     from raclap.interface import build, launch_options
     from raclap.search import Engine
+    from raclap.shelf import Shelf
 
-    engine = Engine.open()
-    page = build(engine)
-    _, address, _ = page.launch(prevent_thread_lock=True, quiet=True, **launch_options(engine))
+    shelf = Shelf(Engine.open())
+    page = build(shelf)
+    _, address, _ = page.launch(prevent_thread_lock=True, quiet=True, **launch_options(shelf))
     chromium = os.environ.get("RACLAP_TEST_CHROMIUM") or shutil.which("chromium")
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])

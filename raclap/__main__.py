@@ -68,6 +68,11 @@ def parser() -> argparse.ArgumentParser:
     verb.add_argument("name", metavar="NAME", help="the corpus, e.g. ravdess or textrolspeech")
     verb.add_argument("root", metavar="ROOT", type=Path, help="folder of the corpus's audio")
     verb.add_argument("--output", metavar="M.csv", type=Path, required=True)
+    verb.add_argument(
+        "--fetch",
+        action="store_true",
+        help="first bring it into ROOT from its own home: ravdess, emodb, nemo, crema-d",
+    )
     verb.add_argument("--table", type=Path, help="file of descriptions, where a corpus has one")
     verb.add_argument(
         "--columns", metavar="OURS=THEIRS,..", help="where a release's columns are called otherwise"

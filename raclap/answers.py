@@ -1,7 +1,7 @@
 """How requests are answered: one at a time inside the model, mistakes told in a sentence.
 
-In: an `Engine`. Out: the named endpoints that offer it to programs, and what the page's own events
-share with them. Deliberately not here: widgets and how results look (`tabs`, `cards`).
+In: a `Shelf` of engines. Out: the named endpoints that offer them to programs, and what the page's
+own events share with them. Deliberately not here: widgets and how results look (`tabs`, `cards`).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import gradio as gr
 from markupsafe import escape
@@ -19,12 +20,13 @@ from raclap.cards import Sound
 from raclap.config import InputError
 from raclap.corpus import Clip
 from raclap.search import Engine, Hit
+from raclap.shelf import Shelf
 
 _log = logging.getLogger(__name__)
 
 _UNEXPECTED = "Something went wrong on our side; it was logged. Please try again."
 
-ENDPOINTS = ("search_by_text", "search_by_audio", "describe", "blend")
+ENDPOINTS = ("search_by_text", "search_by_audio", "describe", "blend", "galleries")
 
 # Requests wait their turn in the queue: two at once in the model would only slow each other down.
 IN_TURN: dict[str, Any] = {
@@ -34,17 +36,26 @@ IN_TURN: dict[str, Any] = {
 }
 
 
-def told(handler: Callable[..., Any], shown: Callable[[str], str] = escape) -> Callable[..., Any]:
+def told(
+    handler: Callable[..., Any],
+    shelf: Shelf | None = None,
+    shown: Callable[[str], str] = escape,
+) -> Callable[..., Any]:
     """Turn a user's mistake into its sentence, and anything else into a log entry and an apology.
 
     Args:
         handler: what to guard.
+        shelf: if given, the first input is the name of a gallery of it, and the handler's first
+            argument that gallery's engine.
         shown: how the sentence is written; a page's toast is HTML, a program's message is text.
     """
 
     @functools.wraps(handler)
     def guarded(*inputs: Any) -> Any:
         try:
+            if shelf:
+                name, *rest = inputs
+                return handler(shelf[name or ""], *rest)
             return handler(*inputs)
         except InputError as error:
             raise gr.Error(str(shown(str(error))), print_exception=False) from error
@@ -64,7 +75,8 @@ def given(clip: str | None) -> str:
 
 def address(engine: Engine, clip: Clip) -> str:
     """Return where a clip of the gallery is heard, relative to the page."""
-    return f"clips/{engine.gallery.rows[clip.id]}"
+    shelf = f"{quote(engine.name)}/" if engine.name else ""
+    return f"clips/{shelf}{engine.gallery.rows[clip.id]}"
 
 
 def sounds(engine: Engine) -> Callable[[Clip], Sound]:
@@ -73,8 +85,8 @@ def sounds(engine: Engine) -> Callable[[Clip], Sound]:
     return lambda clip: Sound(address=address(engine, clip), peaks=peaks[rows[clip.id]].tolist())
 
 
-def endpoints(engine: Engine) -> None:
-    """Offer the engine to programs: `ENDPOINTS`."""
+def endpoints(shelf: Shelf) -> None:
+    """Offer the engines to programs: `ENDPOINTS`."""
 
     def search_by_text(
         query: str,
@@ -82,6 +94,7 @@ def endpoints(engine: Engine) -> None:
         where: dict | None = None,
         without: str = "",
         varied: bool = False,
+        gallery: str = "",
     ) -> dict:
         """Find the clips that sound as described.
 
@@ -91,7 +104,9 @@ def endpoints(engine: Engine) -> None:
             where: attribute -> value that every result must have, e.g. {"gender": "female"}.
             without: how it should not sound, e.g. "shouting"; empty for nothing.
             varied: at most two clips of a speaker, and none that sounds the same twice.
+            gallery: name of the gallery to search, as listed by galleries; empty for the first.
         """
+        engine = shelf[gallery or ""]
         if not isinstance(where or {}, dict):
             raise InputError('The filter must be an object such as {"gender": "female"}.')
         hits = engine.search_text(
@@ -99,13 +114,15 @@ def endpoints(engine: Engine) -> None:
         )
         return {"query": query, "hits": _plain(engine, hits)}
 
-    def search_by_audio(clip: str, top: int = 10) -> dict:
+    def search_by_audio(clip: str, top: int = 10, gallery: str = "") -> dict:
         """Find the clips that sound most like a voice.
 
         Args:
             clip: an audio file: wav, flac, mp3, ogg or opus, 0.1 s to 10 minutes.
             top: number of results.
+            gallery: name of the gallery to search, as listed by galleries; empty for the first.
         """
+        engine = shelf[gallery or ""]
         hits = engine.search_clip(given(clip), int(top))
         return {"query": Path(clip).name, "hits": _plain(engine, hits)}
 
@@ -115,7 +132,7 @@ def endpoints(engine: Engine) -> None:
         Args:
             clip: an audio file: wav, flac, mp3, ogg or opus, 0.1 s to 10 minutes.
         """
-        read = engine.describe(given(clip))
+        read = shelf.first.describe(given(clip))
         return {
             "clip": Path(clip).name,
             "seconds": read.seconds,
@@ -130,7 +147,9 @@ def endpoints(engine: Engine) -> None:
             ],
         }
 
-    def blend(clip: str, change: str, weight: float = 2.0, top: int = 10) -> dict:
+    def blend(
+        clip: str, change: str, weight: float = 2.0, top: int = 10, gallery: str = ""
+    ) -> dict:
         """Find the clips that sound like a voice, but changed: angrier, slower, a woman.
 
         Args:
@@ -138,9 +157,25 @@ def endpoints(engine: Engine) -> None:
             change: what should be different, e.g. "angrier".
             weight: how much of the change, 0 to 10; 1 counts it as much as the clip.
             top: number of results.
+            gallery: name of the gallery to search, as listed by galleries; empty for the first.
         """
+        engine = shelf[gallery or ""]
         hits = engine.blend(given(clip), {change or "": float(weight)}, int(top))
         return {"query": f"{Path(clip).name}, {change}", "hits": _plain(engine, hits)}
+
+    def galleries() -> dict:
+        """List the galleries that can be searched, the one the page was opened with first."""
+        return {
+            "galleries": [
+                {
+                    "name": entry.name,
+                    "title": entry.title,
+                    "clips": entry.count,
+                    "note": entry.note,
+                }
+                for entry in shelf.entries()
+            ]
+        }
 
     # Real components as inputs, though nobody sees them, so that Gradio checks what is uploaded.
     query = gr.Textbox(label="Description", visible=False)
@@ -153,12 +188,14 @@ def endpoints(engine: Engine) -> None:
     varied = gr.Checkbox(False, label="Varied voices", visible=False)
     change = gr.Textbox(label="Change", visible=False)
     weight = gr.Number(2, label="Weight", visible=False)
+    gallery = gr.Textbox("", label="Gallery", visible=False)
     answer = gr.JSON(label="Answer", visible=False)
     for handler, inputs in (
-        (search_by_text, [query, top, where, without, varied]),
-        (search_by_audio, [clip, top]),
+        (search_by_text, [query, top, where, without, varied, gallery]),
+        (search_by_audio, [clip, top, gallery]),
         (describe, [clip]),
-        (blend, [clip, change, weight, top]),
+        (blend, [clip, change, weight, top, gallery]),
+        (galleries, []),
     ):
         gr.Button(visible=False).click(
             told(handler, shown=str), inputs, answer, api_name=handler.__name__, **IN_TURN

@@ -1,6 +1,6 @@
 """The tab that blends: like this clip, but angrier, slower, a woman.
 
-In: an `Engine`, inside an open `gr.Blocks`. Out: widgets and their events. Deliberately not here:
+In: a `Shelf`, inside an open `gr.Blocks`. Out: widgets and their events. Deliberately not here:
 the arithmetic of a blend (`ranking`, `search`).
 """
 
@@ -15,6 +15,7 @@ from raclap import cards
 from raclap.answers import given, sounds, told
 from raclap.query import positive
 from raclap.search import Engine
+from raclap.shelf import Shelf
 from raclap.widgets import (
     ARRIVE,
     EMPTY,
@@ -22,6 +23,7 @@ from raclap.widgets import (
     LATEST,
     LIGHT,
     QUIET,
+    Fitting,
     Told,
     announcement,
     chips,
@@ -39,11 +41,12 @@ _SIDES = Markup(
 )
 
 
-def blender(engine: Engine, tabs: gr.Tabs, change: Told) -> None:
+def blender(shelf: Shelf, chosen: gr.Textbox, tabs: gr.Tabs, change: Told) -> Fitting:
     """Compose a clip and texts, compare the rankings before and after.
 
     Args:
-        engine: searches.
+        shelf: searches.
+        chosen: holds the name of the gallery.
         tabs: holds a tab with the id ``blend``, this one.
         change: asks for a clip of the gallery to start from.
     """
@@ -55,7 +58,7 @@ def blender(engine: Engine, tabs: gr.Tabs, change: Told) -> None:
     with gr.Row():
         with gr.Column(scale=2, min_width=300):
             picked = gr.Dropdown(
-                clip_choices(engine), value=None, label="Like this clip", min_width=200
+                clip_choices(shelf.first), value=None, label="Like this clip", min_width=200
             )
             voice = gr.Audio(
                 type="filepath",
@@ -74,7 +77,9 @@ def blender(engine: Engine, tabs: gr.Tabs, change: Told) -> None:
     status = announcement()
     results = markup(_START, elem_id="blended")
 
-    def compose(picked: str | None, voice: str | None, *changes: Any) -> tuple[str, Markup]:
+    def compose(
+        engine: Engine, picked: str | None, voice: str | None, *changes: Any
+    ) -> tuple[str, Markup]:
         clip = picked or given(voice)
         asked = {
             text: float(weight)
@@ -94,27 +99,36 @@ def blender(engine: Engine, tabs: gr.Tabs, change: Told) -> None:
             ),
         )
 
-    def run_chip(text: str, picked: str, voice: str, _: str, *rest: Any) -> tuple[str, str, Markup]:
-        return text, *compose(picked, voice, text, *rest)
+    def run_chip(
+        engine: Engine, picked: str, voice: str, _: str, *rest: Any
+    ) -> tuple[str, str, Markup]:
+        *rest, text = rest
+        return text, *compose(engine, picked, voice, text, *rest)
 
-    def redo(*inputs: Any) -> tuple[str, Markup] | dict[str, Any]:
-        return compose(*inputs) if inputs[0] or inputs[1] else gr.skip()
+    def redo(engine: Engine, *inputs: Any) -> tuple[str, Markup] | dict[str, Any]:
+        return compose(engine, *inputs) if inputs[0] or inputs[1] else gr.skip()
 
-    def start(said: gr.EventData) -> list[Any]:
-        return [gr.Tabs(selected="blend"), change.clip(said), None]
+    def start(engine: Engine, said: gr.EventData) -> list[Any]:
+        return [gr.Tabs(selected="blend"), change.clip(engine, said), None]
 
-    inputs, shown = [picked, voice, first, weight, second, weight2], [status, results]
-    asked = [
-        gr.on([button.click, first.submit, second.submit], told(compose), inputs, shown, **EVENT)
-    ]
-    gr.on([weight.input, weight2.input], told(redo), inputs, shown, **LATEST)
+    inputs, shown = [chosen, picked, voice, first, weight, second, weight2], [status, results]
+    asking = [button.click, first.submit, second.submit]
+    asked = [gr.on(asking, told(compose, shelf), inputs, shown, **EVENT)]
+    gr.on([weight.input, weight2.input], told(redo, shelf), inputs, shown, **LATEST)
     for chip in suggested:
-        asked.append(chip.click(told(run_chip), [chip, *inputs], [first, *shown], **EVENT))
+        asked.append(chip.click(told(run_chip, shelf), [*inputs, chip], [first, *shown], **EVENT))
     for done in asked:
         done.success(None, None, None, js=ARRIVE, **LIGHT)
-    picked.input(lambda: None, None, voice, **LIGHT).then(told(redo), inputs, shown, **EVENT)
+    picked.input(lambda: None, None, voice, **LIGHT).then(told(redo, shelf), inputs, shown, **EVENT)
     for arrived in (voice.upload, voice.stop_recording):
-        arrived(lambda: None, None, picked, **LIGHT).then(told(redo), inputs, shown, **EVENT)
-    change.event(told(start), None, [tabs, picked, voice], **QUIET).success(
-        told(redo), inputs, shown, **EVENT
+        arrived(lambda: None, None, picked, **LIGHT).then(told(redo, shelf), inputs, shown, **EVENT)
+    change.event(told(start, shelf), chosen, [tabs, picked, voice], **QUIET).success(
+        told(redo, shelf), inputs, shown, **EVENT
+    )
+    return Fitting(
+        parts=[picked, *shown],
+        values=lambda engine: [
+            gr.Dropdown(choices=clip_choices(engine), value=None),
+            *("", _START),
+        ],
     )

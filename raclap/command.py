@@ -26,10 +26,38 @@ def corpus(args: Namespace) -> dict[str, Any]:
     """Turn a published corpus into a manifest."""
     from raclap import corpus, tables
 
+    if args.fetch:
+        _fetch(args.name, args.root)
     columns = tables.parse_columns(args.columns) if args.columns else None
     clips = corpus.build(args.name, args.root, table=args.table, columns=columns)
     corpus.write_manifest(clips, args.output)
     return {"manifest": str(args.output), "clips": len(clips)}
+
+
+def _fetch(name: str, root: Path) -> None:
+    """Bring a corpus from its own home, with a bar for each step."""
+    from tqdm import tqdm
+
+    from raclap import homes
+
+    home, bars = homes.home(name), {}
+    print(
+        f"{home.title}, {home.licence}, {home.size}: {home.page}\n({home.checksum})",
+        file=sys.stderr,
+    )
+
+    def watch(step: str, done: int, total: int | None) -> None:
+        unit = {"unit": "B", "unit_scale": True} if step == "Downloading" else {"unit": " files"}
+        if step not in bars:
+            bars[step] = tqdm(desc=step, file=sys.stderr, initial=done, **unit)
+        bars[step].total = total
+        bars[step].update(done - bars[step].n)
+
+    try:
+        homes.fetch(home, root, watch)
+    finally:
+        for bar in bars.values():
+            bar.close()
 
 
 def train(args: Namespace) -> dict[str, Any] | None:

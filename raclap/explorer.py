@@ -1,12 +1,13 @@
 """The tab that shows the whole gallery as a map, and where a description lies in it.
 
-In: an `Engine`, inside an open `gr.Blocks`. Out: widgets and their events. Deliberately not here:
+In: a `Shelf`, inside an open `gr.Blocks`. Out: widgets and their events. Deliberately not here:
 drawing (`atlas`), places (`sketch`).
 """
 
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import gradio as gr
 from markupsafe import Markup
@@ -14,7 +15,8 @@ from markupsafe import Markup
 from raclap.answers import address, told
 from raclap.atlas import atlas
 from raclap.search import Engine
-from raclap.widgets import EVENT, announcement, markup
+from raclap.shelf import Shelf
+from raclap.widgets import EVENT, Fitting, announcement, markup
 from raclap.words import TITLES, label
 
 _MARKED = 10
@@ -25,20 +27,18 @@ _ABOUT = (
 )
 
 
-def explorer(engine: Engine, tab: gr.Tab) -> None:
+def explorer(shelf: Shelf, chosen: gr.Textbox, tab: gr.Tab) -> Fitting:
     """Look at the gallery, hear its clips, mark a description.
 
     Args:
-        engine: its gallery is drawn when the tab is opened.
+        shelf: the chosen gallery is drawn when the tab is opened.
+        chosen: holds its name.
         tab: this tab.
     """
-    facets = [name for name, values in engine.gallery.facets().items() if len(values) > 1]
-    choices = [(TITLES.get(name, name.capitalize()), name) for name in facets] or [("Clip", "id")]
     gr.Markdown(_ABOUT)
     with gr.Row(elem_classes="ask"):
         colour = gr.Dropdown(
-            choices,
-            value="emotion" if "emotion" in facets else choices[0][1],
+            **_colours(shelf.first),
             label="Colour by",
             scale=1,
             min_width=180,
@@ -55,7 +55,7 @@ def explorer(engine: Engine, tab: gr.Tab) -> None:
     status = announcement()
     drawn = markup(elem_id="map")
 
-    def draw(colour: str, query: str) -> tuple[str, Markup]:
+    def draw(engine: Engine, colour: str, query: str) -> tuple[str, Markup]:
         hits = engine.search_text(query, _MARKED) if query.strip() else []
         gallery = engine.gallery
         shown = atlas(gallery.clips, engine.sketch.places, partial(address, engine), colour, hits)
@@ -65,4 +65,18 @@ def explorer(engine: Engine, tab: gr.Tab) -> None:
         return f"{said} Nearest: {label(hits[0].clip)}.", shown
 
     asked = [tab.select, button.click, query.submit, colour.input]
-    gr.on(asked, told(draw), [colour, query], [status, drawn], **EVENT)
+    gr.on(asked, told(draw, shelf), [chosen, colour, query], [status, drawn], **EVENT)
+    return Fitting(
+        parts=[colour, status, drawn],
+        values=lambda engine: [gr.Dropdown(**_colours(engine)), "", ""],
+    )
+
+
+def _colours(engine: Engine) -> dict[str, Any]:
+    """By what a gallery can be coloured, and by what it is at first."""
+    facets = [name for name, values in engine.gallery.facets().items() if len(values) > 1]
+    choices = [(TITLES.get(name, name.capitalize()), name) for name in facets] or [("Clip", "id")]
+    return {
+        "choices": choices,
+        "value": "emotion" if "emotion" in facets else choices[0][1],
+    }

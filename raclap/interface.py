@@ -1,6 +1,6 @@
-"""The page, built around an engine: search, voice, blend, relations, map.
+"""The page, built around a shelf of galleries: search, voice, blend, relations, map, galleries.
 
-In: an `Engine`. Out: a `gr.Blocks`, its looks, and the options to launch it with. Deliberately not
+In: a `Shelf`. Out: a `gr.Blocks`, its looks, and the options to launch it with. Deliberately not
 here: what is on the tabs (`finder` and its neighbours), what programs may call (`answers`), the
 command line (`app.py`).
 """
@@ -18,16 +18,19 @@ from starlette.requests import Request
 from starlette.responses import FileResponse
 from starlette.routing import Route
 
-from raclap.answers import endpoints
+from raclap.answers import endpoints, told
 from raclap.blender import blender
+from raclap.config import InputError
+from raclap.curator import curator
 from raclap.explorer import explorer
 from raclap.finder import finder
 from raclap.listener import listener
 from raclap.pairs import pairs
 from raclap.panel import panel
 from raclap.search import Engine
+from raclap.shelf import Shelf
 from raclap.snippets import snippets
-from raclap.widgets import channel, markup
+from raclap.widgets import LIGHT, QUIET, channel, markup
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 
@@ -73,43 +76,62 @@ that runs this page, are used for your request only, and are deleted within two 
 """
 
 
-def build(engine: Engine) -> gr.Blocks:
-    """Return the page around ``engine``; launch it with `launch_options`."""
+def build(shelf: Shelf) -> gr.Blocks:
+    """Return the page around ``shelf``; launch it with `launch_options`."""
     title = "RA-CLAP: find a voice by how it speaks"
     with gr.Blocks(title=title, analytics_enabled=False, delete_cache=(3600, 3600)) as page:
-        markup(_header(engine))
-        similar, change, relate = (
-            channel(engine, name) for name in ("similar", "change", "relate")
-        )
+        header = markup(_header(shelf.first))
+        chosen = gr.Textbox("", visible="hidden", label="Gallery", elem_id="chosen")
+        similar, change, relate = (channel(name) for name in ("similar", "change", "relate"))
         with gr.Tabs() as tabs:
             with gr.Tab("Search", id="search"):
-                finder(engine, page)
+                found, arrive = finder(shelf, chosen)
             with gr.Tab("Voice", id="voice"):
-                listener(engine, tabs, similar)
+                heard = listener(shelf, chosen, tabs, similar)
             with gr.Tab("Blend", id="blend"):
-                blender(engine, tabs, change)
+                blended = blender(shelf, chosen, tabs, change)
             with gr.Tab("Relations", id="relations"):
-                compared = pairs(engine, relate)
+                related, compared = pairs(shelf, chosen, relate)
             with gr.Tab("Map", id="map") as tab:
-                explorer(engine, tab)
+                mapped = explorer(shelf, chosen, tab)
+            fittings = [found, heard, blended, related, mapped]
+
+            def show(name: str) -> list[Any]:
+                engine = shelf[name]
+                values = [value for each in fittings for value in each.values(engine)]
+                return [name, _header(engine), *values]
+
+            def enter(request: gr.Request) -> list[Any] | dict[str, Any]:
+                """Show the gallery that the address names; a page begins with the first one."""
+                name = request.query_params.get("gallery", "")
+                return show(name) if name else gr.skip()
+
+            shown = [chosen, header, *(part for each in fittings for part in each.parts)]
+            with gr.Tab("Galleries", id="galleries") as tab:
+                curator(shelf, chosen, tab, tabs, show, shown)
+            arrive(page.load(told(enter), None, shown, **QUIET).then)
+            page.load(None, None, None, js="() => window.raclap.fold()", **LIGHT)
         with gr.Accordion("Use from code", open=False, elem_id="code"):
             markup(snippets(), js_on_load="window.raclap.settle(element)")
         with gr.Accordion("Method, limits and ethics", open=False, elem_id="about"):
             gr.Markdown(_ABOUT)
-        panel(engine, compared)
-        endpoints(engine)
+        panel(shelf, chosen, compared)
+        endpoints(shelf)
     return page.queue(max_size=32)
 
 
-def launch_options(engine: Engine) -> dict[str, Any]:
+def launch_options(shelf: Shelf) -> dict[str, Any]:
     """Return what every launch of the page has in common.
 
     Clips are served by their row in the gallery, so that no request names a file.
     """
 
     def sound(request: Request) -> FileResponse:
-        row = request.path_params["row"]
-        clips = engine.gallery.clips
+        row, name = request.path_params["row"], request.path_params.get("gallery", "")
+        try:
+            clips = shelf[name].gallery.clips
+        except InputError as error:
+            raise HTTPException(404) from error
         if row >= len(clips) or not Path(clips[row].path).is_file():
             raise HTTPException(404)
         return FileResponse(clips[row].path)
@@ -123,7 +145,12 @@ def launch_options(engine: Engine) -> dict[str, Any]:
         "run_history": False,
         "max_file_size": "128mb",  # ten minutes of stereo at 48 kHz
         "ssr_mode": False,
-        "app_kwargs": {"routes": [Route("/clips/{row:int}", sound)]},
+        "app_kwargs": {
+            "routes": [
+                Route("/clips/{row:int}", sound),
+                Route("/clips/{gallery}/{row:int}", sound),
+            ]
+        },
     }
 
 

@@ -1,6 +1,6 @@
 """The tab that listens: a voice is read, in words, figures and over time; similar clips.
 
-In: an `Engine`, inside an open `gr.Blocks`. Out: widgets and their events. Deliberately not here:
+In: a `Shelf`, inside an open `gr.Blocks`. Out: widgets and their events. Deliberately not here:
 HTML of a reading (`portrait`).
 """
 
@@ -15,12 +15,14 @@ from raclap import cards
 from raclap.answers import given, sounds, told
 from raclap.portrait import course, portrait
 from raclap.search import Engine
+from raclap.shelf import Shelf
 from raclap.widgets import (
     ARRIVE,
     EMPTY,
     EVENT,
     LIGHT,
     MOST_RESULTS,
+    Fitting,
     Told,
     announcement,
     clip_choices,
@@ -32,11 +34,12 @@ from raclap.words import label
 _START = EMPTY.format("Upload or record a voice, or pick a clip, to read how it is spoken.")
 
 
-def listener(engine: Engine, tabs: gr.Tabs, similar: Told) -> None:
+def listener(shelf: Shelf, chosen: gr.Textbox, tabs: gr.Tabs, similar: Told) -> Fitting:
     """Give a voice, read how it is spoken and hear what sounds alike.
 
     Args:
-        engine: reads and searches.
+        shelf: reads and searches.
+        chosen: holds the name of the gallery.
         tabs: holds a tab with the id ``voice``, this one.
         similar: asks for clips like one of the gallery.
     """
@@ -50,7 +53,10 @@ def listener(engine: Engine, tabs: gr.Tabs, similar: Told) -> None:
                 elem_id="voice",
             )
             picked = gr.Dropdown(
-                clip_choices(engine), value=None, label="Or a clip of the gallery", min_width=200
+                clip_choices(shelf.first),
+                value=None,
+                label="Or a clip of the gallery",
+                min_width=200,
             )
             top = gr.Slider(1, MOST_RESULTS, value=6, step=1, label="Number of similar clips")
             varied = gr.Checkbox(True, label="Varied voices")
@@ -63,7 +69,7 @@ def listener(engine: Engine, tabs: gr.Tabs, similar: Told) -> None:
     shown = [status, heard, moving, alike]
 
     def match(
-        voice: str | None, picked: str | None, top: float, varied: bool
+        engine: Engine, voice: str | None, picked: str | None, top: float, varied: bool
     ) -> tuple[str, Markup, Markup, Markup]:
         rows = engine.gallery.rows
         clip = engine.gallery.clips[rows[picked]] if picked in rows else None
@@ -82,23 +88,29 @@ def listener(engine: Engine, tabs: gr.Tabs, similar: Told) -> None:
             ),
         )
 
-    def follow(voice: str | None, picked: str | None) -> Markup:
+    def follow(engine: Engine, voice: str | None, picked: str | None) -> Markup:
         path = engine.gallery.clips[engine.gallery.rows[picked]].path if picked else given(voice)
         return course(engine.follow(path))
 
-    def find_similar(top: float, varied: bool, said: gr.EventData) -> list[Any]:
-        clip = similar.clip(said)
-        return [gr.Tabs(selected="voice"), None, clip, *match(None, clip, top, varied)]
+    def find_similar(engine: Engine, top: float, varied: bool, said: gr.EventData) -> list[Any]:
+        clip = similar.clip(engine, said)
+        return [gr.Tabs(selected="voice"), None, clip, *match(engine, None, clip, top, varied)]
 
-    inputs = [voice, picked, top, varied]
-    read = [button.click(told(match), inputs, shown, **EVENT)]
+    inputs = [chosen, voice, picked, top, varied]
+    read = [button.click(told(match, shelf), inputs, shown, **EVENT)]
     for arrived, other in (([voice.upload, voice.stop_recording], picked), ([picked.input], voice)):
         for event in arrived:
             cleared = event(lambda: None, None, other, **LIGHT)
-            read.append(cleared.then(told(match), inputs, shown, **EVENT))
-    read.append(
-        similar.event(told(find_similar), [top, varied], [tabs, voice, picked, *shown], **EVENT)
-    )
+            read.append(cleared.then(told(match, shelf), inputs, shown, **EVENT))
+    found = [tabs, voice, picked, *shown]
+    read.append(similar.event(told(find_similar, shelf), [chosen, top, varied], found, **EVENT))
     for done in read:
-        done.success(told(follow), [voice, picked], moving, **EVENT)
+        done.success(told(follow, shelf), [chosen, voice, picked], moving, **EVENT)
         done.success(None, None, None, js=ARRIVE, **LIGHT)
+    return Fitting(
+        parts=[picked, *shown],
+        values=lambda engine: [
+            gr.Dropdown(choices=clip_choices(engine), value=None),
+            *("", _START, "", ""),
+        ],
+    )

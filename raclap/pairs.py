@@ -1,6 +1,6 @@
 """The tab of relations: clips and descriptions of one's own choice, held against each other.
 
-In: an `Engine`, inside an open `gr.Blocks`. Out: widgets and their events. Deliberately not here:
+In: a `Shelf`, inside an open `gr.Blocks`. Out: widgets and their events. Deliberately not here:
 the tables (`matrix`), their pictures (`figures`).
 """
 
@@ -25,6 +25,7 @@ from raclap.corpus import Clip
 from raclap.matrix import matrices
 from raclap.search import Engine
 from raclap.sheets import comparison_rows, csv_of, data_uri
+from raclap.shelf import Shelf
 from raclap.style import overlap
 from raclap.widgets import (
     EMPTY,
@@ -32,6 +33,7 @@ from raclap.widgets import (
     EXAMPLES,
     LATEST,
     QUIET,
+    Fitting,
     Told,
     announcement,
     clip_choices,
@@ -71,23 +73,23 @@ class Compared:
     places: Sequence[str]
 
 
-def pairs(engine: Engine, relate: Told) -> gr.State:
+def pairs(shelf: Shelf, gallery: gr.Textbox, relate: Told) -> tuple[Fitting, gr.State]:
     """Choose clips and descriptions, see how each pair matches.
 
     Args:
-        engine: compares.
+        shelf: compares.
+        gallery: holds the name of the gallery.
         relate: adds a clip of the gallery to the choice.
 
     Returns:
-        What is shown, a `Compared`; None before anything is.
+        What changes with the gallery, and what is shown, a `Compared`; None before anything is.
     """
-    gallery = engine.gallery
     gr.Markdown(_PARTLY)
     with gr.Row():
         with gr.Column(scale=1, min_width=300):
             chosen = gr.Dropdown(
-                clip_choices(engine),
-                value=[clip.id for clip in _varied(gallery.clips, 6)],
+                clip_choices(shelf.first),
+                value=[clip.id for clip in _varied(shelf.first.gallery.clips, 6)],
                 multiselect=True,
                 max_choices=_MOST,
                 label="Clips of the gallery",
@@ -119,7 +121,7 @@ def pairs(engine: Engine, relate: Told) -> gr.State:
     state = gr.State()
 
     def compare(
-        ids: list[str], files: list[str] | None, lines: str, temperature: float
+        engine: Engine, ids: list[str], files: list[str] | None, lines: str, temperature: float
     ) -> tuple[str, Any, Markup, Markup]:
         wanted = list(dict.fromkeys(text for line in lines.splitlines() if (text := line.strip())))
         files = files or []
@@ -127,7 +129,7 @@ def pairs(engine: Engine, relate: Told) -> gr.State:
             if count > _MOST:
                 raise InputError(f"These are {count} {kind}; keep {_MOST}.")
         found = engine.compare([*ids, *files], wanted)
-        clips = [gallery.clips[gallery.rows[id]] for id in ids]
+        clips = _clips(engine, ids)
         names = [*(name(clip) for clip in clips), *(Path(file).name for file in files)]
         places = [
             *(address(engine, clip) for clip in clips),
@@ -157,30 +159,44 @@ def pairs(engine: Engine, relate: Told) -> gr.State:
         )
         return _take(found, names, temperature, _PICTURE.format(base64.b64encode(drawn).decode()))
 
-    def suggestions(ids: list[str]) -> str:
+    def suggestions(engine: Engine, ids: list[str]) -> str:
         if not ids:
             raise InputError("Choose clips first; the descriptions are composed from them.")
-        clips = [gallery.clips[gallery.rows[id]] for id in ids]
+        clips = _clips(engine, ids)
         said = [wording.describe(clip.style, random.Random(clip.id)).text for clip in clips]
         return "\n".join(dict.fromkeys(said))
 
-    def add(ids: list[str], said: gr.EventData) -> list[str]:
-        id = relate.clip(said)
+    def add(engine: Engine, ids: list[str], said: gr.EventData) -> list[str]:
+        id = relate.clip(engine, said)
         if len(ids) >= _MOST and id not in ids:
             raise InputError(f"Relations hold {_MOST} clips already; take one out there first.")
         gr.Info(f"In Relations now, with {len({*ids, id}) - 1} other clips.", duration=3)
         return [*ids, *([id] if id not in ids else [])]
 
-    inputs = [chosen, own, texts, temperature]
-    button.click(told(compare), inputs, [status, state, tables, take], **EVENT).success(
+    inputs = [gallery, chosen, own, texts, temperature]
+    button.click(told(compare, shelf), inputs, [status, state, tables, take], **EVENT).success(
         told(picture), [state, temperature], take, **EVENT
     )
     temperature.input(
         told(show), [state, temperature], [tables, take], trigger_mode="always_last", **QUIET
     ).then(told(picture), [state, temperature], take, **LATEST)
-    suggest.click(told(suggestions), chosen, texts, **QUIET)
-    relate.event(told(add), chosen, chosen, **QUIET)
-    return state
+    suggest.click(told(suggestions, shelf), [gallery, chosen], texts, **QUIET)
+    relate.event(told(add, shelf), [gallery, chosen], chosen, **QUIET)
+    fitting = Fitting(
+        parts=[chosen, status, state, tables, take],
+        values=lambda engine: [
+            gr.Dropdown(
+                choices=clip_choices(engine),
+                value=[clip.id for clip in _varied(engine.gallery.clips, 6)],
+            ),
+            *("", None, _START, ""),
+        ],
+    )
+    return fitting, state
+
+
+def _clips(engine: Engine, ids: Sequence[str]) -> list[Clip]:
+    return [engine.gallery.clips[engine.gallery.rows[id]] for id in ids]
 
 
 def _take(found: Comparison, names: Sequence[str], temperature: float, picture: str) -> Markup:

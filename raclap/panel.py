@@ -1,6 +1,6 @@
 """The panel that says why: it rises over the lower part of the window when a card or cell is asked.
 
-In: an `Engine`, inside an open `gr.Blocks`. Out: widgets and their events. Deliberately not here:
+In: a `Shelf`, inside an open `gr.Blocks`. Out: widgets and their events. Deliberately not here:
 what it shows (`reasons`). It opens and closes in the browser (page.js), so that it is
 there at once.
 """
@@ -18,6 +18,7 @@ from raclap.config import InputError
 from raclap.pairs import Compared
 from raclap.reasons import Case
 from raclap.search import Engine
+from raclap.shelf import Shelf
 from raclap.widgets import LATEST, LIGHT, announcement, bus, channel, markup
 from raclap.words import name
 
@@ -29,14 +30,15 @@ _FRAME = Markup(
 _QUIETLY = LATEST | {"show_progress": "hidden"}
 
 
-def panel(engine: Engine, compared: gr.State) -> None:
+def panel(shelf: Shelf, chosen: gr.Textbox, compared: gr.State) -> None:
     """Say on request why a clip has its score.
 
     Args:
-        engine: explains.
+        shelf: explains.
+        chosen: holds the name of the gallery.
         compared: what the tab of relations shows, a `Compared` or None.
     """
-    hit, cell = channel(engine, "why"), bus("cell")
+    hit, cell = channel("why"), bus("cell")
     with gr.Column(elem_id="why"):
         markup(_FRAME)
         status = announcement()
@@ -44,8 +46,8 @@ def panel(engine: Engine, compared: gr.State) -> None:
         take = markup()
     state = gr.State()
 
-    def of_hit(said: gr.EventData) -> tuple[str, Markup, Markup, Case]:
-        clip = engine.gallery.clips[engine.gallery.rows[hit.clip(said)]]
+    def of_hit(engine: Engine, said: gr.EventData) -> tuple[str, Markup, Markup, Case]:
+        clip = engine.gallery.clips[engine.gallery.rows[hit.clip(engine, said)]]
         taken = 0.0
         if said.without:
             taken = max(0.0, float(engine.compare([clip.id], [said.without]).similarity[0, 0]))
@@ -61,7 +63,9 @@ def panel(engine: Engine, compared: gr.State) -> None:
             said,
         )
 
-    def of_cell(kept: Compared | None, said: gr.EventData) -> tuple[str, Markup, Markup, Case]:
+    def of_cell(
+        engine: Engine, kept: Compared | None, said: gr.EventData
+    ) -> tuple[str, Markup, Markup, Case]:
         n, m = int(said.clip), int(said.text)
         if kept is None or not (0 <= n < len(kept.names) and 0 <= m < len(kept.found.texts)):
             raise InputError("These tables are gone; compare again.")
@@ -78,8 +82,8 @@ def panel(engine: Engine, compared: gr.State) -> None:
 
     outputs = [status, shown, take, state]
     for asked in (
-        hit.event(told(of_hit), None, outputs, **_QUIETLY),
-        cell.click(told(of_cell), compared, outputs, **_QUIETLY),
+        hit.event(told(of_hit, shelf), chosen, outputs, **_QUIETLY),
+        cell.click(told(of_cell, shelf), [chosen, compared], outputs, **_QUIETLY),
     ):
         asked.failure(None, None, None, js="() => window.raclap.why('')", **LIGHT)
         done = asked.success(None, None, None, js="() => window.raclap.why('shown')", **LIGHT)

@@ -89,14 +89,17 @@ class Engine:
     Args:
         model: encodes texts and clips, or the reader around it.
         gallery: what can be found; made by the same model.
+        name: by which a shelf of several galleries knows this one.
 
     Raises:
         InputError: another model made the gallery.
     """
 
-    def __init__(self, model: RACLAP | Reader, gallery: Gallery | milvus.Collection) -> None:
-        self._reader = model if isinstance(model, Reader) else Reader(model)
-        self.model, self.gallery = self._reader.model, gallery
+    def __init__(
+        self, model: RACLAP | Reader, gallery: Gallery | milvus.Collection, name: str = ""
+    ) -> None:
+        self.reader = model if isinstance(model, Reader) else Reader(model)
+        self.model, self.gallery, self.name = self.reader.model, gallery, name
         gallery.check(self.model.fingerprint)
 
     @classmethod
@@ -114,6 +117,14 @@ class Engine:
         load = milvus.load if milvus.is_address(gallery) else Gallery.load
         shelf = load(BUNDLED if str(gallery) == "bundled" else gallery)
         return cls(open_reader(checkpoint), shelf)
+
+    def over(self, gallery: Gallery, name: str) -> Engine:
+        """Return the same model over another gallery.
+
+        Raises:
+            InputError: another model made it.
+        """
+        return Engine(self.reader, gallery, name)
 
     def search_text(
         self,
@@ -201,7 +212,7 @@ class Engine:
 
     def mentioned(self, text: str) -> Style:
         """Return the values that a description names, its spelling mistakes put right."""
-        return self._reader.mentioned(text)
+        return self.reader.mentioned(text)
 
     def describe(self, clip: str | Path | np.ndarray, top: int = 5) -> Reading:
         """Tell how a clip is spoken.
@@ -214,7 +225,7 @@ class Engine:
             InputError: no usable audio.
         """
         name = "recording" if isinstance(clip, np.ndarray) else str(clip)
-        return self._reader.read(_waveform(clip), name, top)
+        return self.reader.read(_waveform(clip), name, top)
 
     def compare(self, clips: Sequence[str | Path], texts: Sequence[str]) -> Comparison:
         """Hold clips against descriptions.
@@ -226,7 +237,7 @@ class Engine:
         Raises:
             InputError: nothing to compare, an empty text, or no usable audio.
         """
-        return compare(self._reader, self.gallery, clips, texts)
+        return compare(self.reader, self.gallery, clips, texts)
 
     def explain(self, clip: str | Path | np.ndarray, text: str) -> Explanation:
         """Tell why a clip has its score for a description; see `raclap.evidence`.
@@ -241,7 +252,7 @@ class Engine:
         text = check_text(text)
         row = None if isinstance(clip, np.ndarray) else self.gallery.rows.get(str(clip))
         waveform = _waveform(clip if row is None else self.gallery.clips[row].path)
-        vector = self._reader.hear(waveform) if row is None else self.gallery.vectors[row]
+        vector = self.reader.hear(waveform) if row is None else self.gallery.vectors[row]
         return Explanation(
             account=accounts(self.model, vector[None], text)[0],
             relevance=word_by_time(self.model, waveform, text),
@@ -257,19 +268,19 @@ class Engine:
         Raises:
             InputError: no usable audio.
         """
-        return follow(self._reader, _waveform(clip))
+        return follow(self.reader, _waveform(clip))
 
     def _vector(self, clip: str | Path | np.ndarray) -> np.ndarray:
         """The unit vector (D,) of a clip."""
         if isinstance(clip, str) and clip in self.gallery.rows:
             return self.gallery.vectors[self.gallery.rows[clip]]
-        return self._reader.hear(_waveform(clip))
+        return self.reader.hear(_waveform(clip))
 
     def _start(self, vector: np.ndarray, goal: Style) -> np.ndarray:
         """(D,) what is heard of the attributes of ``goal``, as a text would say it."""
         if not goal.known:
             return text_vectors(self.model, _NEUTRAL).mean(axis=0)
-        heard, classes = self._reader.probabilities(vector), self._reader.classes
+        heard, classes = self.reader.probabilities(vector), self.reader.classes
         each = [np.array(list(heard[name].values())) @ classes[name] for name in goal.known]
         return np.mean(each, axis=0, dtype=np.float32)
 

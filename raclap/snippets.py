@@ -19,6 +19,7 @@ for hit in answer["hits"]:
     print(hit["rank"], round(hit["score"], 3), hit["id"], hit["audio"])
 alike = client.predict(handle_file("voice.wav"), 5, api_name="/search_by_audio")
 reading = client.predict(handle_file("voice.wav"), api_name="/describe")
+known = client.predict(api_name="/galleries")["galleries"]  # give a name as gallery="..."
 angrier = client.predict(handle_file("voice.wav"), "angrier", 2.0, 5, api_name="/blend")
 '''
 
@@ -28,12 +29,13 @@ ask() {{  # endpoint, arguments as JSON
   curl -sN "$PAGE/gradio_api/call/$1/$event"
 }}
 PAGE={ADDRESS}
-ask search_by_text '["an angry man", 5, {{"gender": "male"}}, "", false]'
+ask search_by_text '["an angry man", 5, {{"gender": "male"}}, "", false, ""]'
 path=$(curl -s "$PAGE/gradio_api/upload" -F files=@voice.wav | cut -d '"' -f 2)
 file="{{\\"path\\": \\"$path\\", \\"meta\\": {{\\"_type\\": \\"gradio.FileData\\"}}}}"
-ask search_by_audio "[$file, 5]"
+ask galleries '[]'
+ask search_by_audio "[$file, 5, \\"\\"]"
 ask describe "[$file]"
-ask blend "[$file, \\"angrier\\", 2, 5]"
+ask blend "[$file, \\"angrier\\", 2, 5, \\"\\"]"
 """
 
 _PANEL = Markup(
@@ -51,5 +53,5 @@ def snippets() -> Markup:
     ) + Markup(
         '<p class="legend">Each answer is JSON; <code>audio</code> is relative to the page. All '
         'arguments are described at <a href="gradio_api/openapi.json">gradio_api/openapi.json</a>; '
-        "<code>python app.py --mcp</code> offers the same four as MCP tools.</p>"
+        "<code>python app.py --mcp</code> offers the same five as MCP tools.</p>"
     )

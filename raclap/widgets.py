@@ -1,6 +1,6 @@
 """What the tabs of the page share: small widgets, and how one tab tells another of a clip.
 
-In: an `Engine`, inside an open `gr.Blocks`. Out: widgets. Deliberately not here: the tabs.
+In: a `Shelf`, inside an open `gr.Blocks`. Out: widgets. Deliberately not here: the tabs.
 """
 
 from __future__ import annotations
@@ -41,11 +41,24 @@ class Told:
 
     Attributes:
         event: to listen to.
-        clip: the one it is about, from the event's data.
+        clip: the one of an engine's gallery that it is about, from the event's data.
     """
 
     event: Callable[..., Any]
-    clip: Callable[[gr.EventData], str]
+    clip: Callable[[Engine, gr.EventData], str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Fitting:
+    """What of a tab changes with the gallery.
+
+    Attributes:
+        parts: components of the tab.
+        values: what they show for an engine when nothing has been asked yet.
+    """
+
+    parts: list[Any]
+    values: Callable[[Engine], list[Any]]
 
 
 def bus(name: str) -> gr.HTML:
@@ -57,10 +70,10 @@ def bus(name: str) -> gr.HTML:
     )
 
 
-def channel(engine: Engine, name: str) -> Told:
+def channel(name: str) -> Told:
     """Return the event of the buttons with ``data-tell="name"``, wherever they are."""
 
-    def clip(said: gr.EventData) -> str:
+    def clip(engine: Engine, said: gr.EventData) -> str:
         if said.clip not in engine.gallery.rows:
             raise InputError("This clip is not in the gallery.")
         return said.clip

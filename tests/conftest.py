@@ -15,6 +15,7 @@ from stub import StubModel, write_voice
 from raclap.corpus import Clip
 from raclap.index import Gallery
 from raclap.search import Engine
+from raclap.shelf import Shelf
 
 if TYPE_CHECKING:
     from playwright import sync_api as playwright
@@ -75,12 +76,17 @@ def voice(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def address(engine: Engine) -> Iterator[str]:
+def shelf(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Shelf:
+    return Shelf(engine, tmp_path_factory.mktemp("galleries"), homes={})
+
+
+@pytest.fixture(scope="session")
+def address(shelf: Shelf) -> Iterator[str]:
     """Where the launched page answers."""
     from raclap.interface import build, launch_options
 
-    page = build(engine)
-    options = launch_options(engine)
+    page = build(shelf)
+    options = launch_options(shelf)
     _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, **options)
     yield url
     page.close()

@@ -19,6 +19,7 @@ import app
 from raclap import command
 from raclap.interface import launch_options
 from raclap.search import Engine
+from raclap.shelf import Shelf
 
 
 def test_missing_gallery_ends_with_one_sentence(
@@ -89,7 +90,7 @@ def test_where_the_page_listens(
     assert app.main(words) == 0
     assert (seen["server_name"], seen["server_port"]) == (host, port)
     assert not seen["mcp_server"]
-    assert seen.keys() >= launch_options(engine).keys()
+    assert seen.keys() >= launch_options(Shelf(engine)).keys()
 
 
 def test_the_environment_stands_for_flags_that_are_not_given(monkeypatch) -> None:

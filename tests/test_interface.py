@@ -17,6 +17,7 @@ from gradio_client.exceptions import AppError
 
 from raclap.interface import build, launch_options
 from raclap.search import Engine
+from raclap.shelf import Shelf
 
 
 @pytest.fixture(scope="module")
@@ -24,17 +25,18 @@ def client(address: str) -> Client:
     return Client(address, verbose=False)
 
 
-def test_exactly_four_endpoints_with_documented_arguments(client: Client) -> None:
+def test_exactly_five_endpoints_with_documented_arguments(client: Client) -> None:
     named = client.view_api(return_format="dict")["named_endpoints"]
     arguments = {
         name: [argument["parameter_name"] for argument in endpoint["parameters"]]
         for name, endpoint in named.items()
     }
     assert arguments == {
-        "/search_by_text": ["query", "top", "where", "without", "varied"],
-        "/search_by_audio": ["clip", "top"],
+        "/search_by_text": ["query", "top", "where", "without", "varied", "gallery"],
+        "/search_by_audio": ["clip", "top", "gallery"],
         "/describe": ["clip"],
-        "/blend": ["clip", "change", "weight", "top"],
+        "/blend": ["clip", "change", "weight", "top", "gallery"],
+        "/galleries": [],
     }
 
 
@@ -53,11 +55,11 @@ def test_openapi_describes_the_same_endpoints(address: str, client: Client) -> N
         )
 
 
-def test_building_and_launching_use_no_deprecated_way(engine: Engine) -> None:
+def test_building_and_launching_use_no_deprecated_way(shelf: Shelf) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
-        page = build(engine)
-        page.launch(prevent_thread_lock=True, quiet=True, **launch_options(engine))
+        page = build(shelf)
+        page.launch(prevent_thread_lock=True, quiet=True, **launch_options(shelf))
         page.close()
 
 

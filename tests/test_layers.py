@@ -13,7 +13,8 @@ PACKAGE = ROOT / "raclap"
 
 SHARED = (
     *("config", "audio", "prosody", "style", "lexicon", "query", "wording"),
-    *("layouts", "tables", "corpus", "precision", "towers", "tiny", "model", "relation", "figures"),
+    *("layouts", "tables", "corpus", "transfer", "unpack", "homes"),
+    *("precision", "towers", "tiny", "model", "relation", "figures"),
 )
 LEARNING = (
     *("parallel", "thesaurus", "data", "loss", "metrics", "objective", "essr", "evaluate"),
@@ -21,10 +22,10 @@ LEARNING = (
 )
 USING = (
     *("facets", "nearest", "index", "sketch", "reading", "checkpoint", "timeline", "evidence"),
-    *("intake", "cluster", "comparison", "ranking", "milvus", "search"),
-    *("words", "sheets", "cards", "portrait", "matrix", "reasons", "atlas", "snippets"),
+    *("intake", "cluster", "comparison", "ranking", "milvus", "search", "shelf"),
+    *("words", "sheets", "cards", "portrait", "matrix", "reasons", "atlas", "stock", "snippets"),
     *("answers", "widgets", "finder", "listener", "blender", "pairs", "panel"),
-    *("explorer", "interface"),
+    *("explorer", "curator", "interface"),
 )
 # The command line joins learning and using.
 DOORS = ("rivals", "benchmark", "timings", "command", "__main__")
@@ -115,6 +116,8 @@ def test_the_tests_mirror_the_rooms():
         "listener",
         "blender",
         "pairs",
+        "curator",
+        "stock",
     }
     within |= {"facets", "rivals", "timings", "explorer", "words", "snippets", "__main__"}
     assert set(ORDER) - within <= tests

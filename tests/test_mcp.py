@@ -10,18 +10,19 @@ import pytest
 
 from raclap.answers import ENDPOINTS
 from raclap.search import Engine
+from raclap.shelf import Shelf
 
 pytest.importorskip("mcp")
 
 
 @pytest.fixture(scope="module")
-def tools(engine: Engine) -> Iterator[str]:
+def tools(shelf: Shelf) -> Iterator[str]:
     """Where the launched page offers its tools."""
     from raclap.interface import build, launch_options
 
-    page = build(engine)
+    page = build(shelf)
     _, url, _ = page.launch(
-        prevent_thread_lock=True, quiet=True, mcp_server=True, **launch_options(engine)
+        prevent_thread_lock=True, quiet=True, mcp_server=True, **launch_options(shelf)
     )
     yield f"{url}gradio_api/mcp/"
     page.close()

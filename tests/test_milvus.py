@@ -232,10 +232,11 @@ def test_every_question_has_the_same_answer(engines):
     np.testing.assert_array_equal(other.sketch.peaks, faiss.sketch.peaks)
 
 
-def test_the_page_opens_over_it(engines):
+def test_the_page_opens_over_it(engines, tmp_path):
     from raclap.interface import build
+    from raclap.shelf import Shelf
 
-    build(engines[1])
+    build(Shelf(engines[1], tmp_path))
 
 
 # ---- the command line

@@ -6,6 +6,7 @@ Run: pytest -m browser tests/test_panel.py.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from toys import tiny_model
 from raclap.index import Gallery
 from raclap.interface import build, launch_options
 from raclap.search import Engine
+from raclap.shelf import Shelf
 
 playwright = pytest.importorskip("playwright.sync_api")
 expect = playwright.expect
@@ -37,9 +39,20 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
 
 
 @pytest.fixture(scope="module")
-def address(engine: Engine) -> Iterator[str]:
-    page = build(engine)
-    _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, **launch_options(engine))
+def shelf(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Shelf:
+    """A shelf with a second gallery: the last clips of the first one, in the other order."""
+    folder = tmp_path_factory.mktemp("galleries")
+    clips = [replace(clip, id=f"other-{clip.id}") for clip in engine.gallery.clips[:5:-1]]
+    vectors = engine.gallery.vectors[:5:-1]
+    model = engine.model.fingerprint
+    Gallery.build(vectors, clips, model, name="Others", note="").save(folder / "others")
+    return Shelf(engine, folder, homes={})
+
+
+@pytest.fixture(scope="module")
+def address(shelf: Shelf) -> Iterator[str]:
+    page = build(shelf)
+    _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, **launch_options(shelf))
     yield url
     page.close()
 
@@ -49,10 +62,10 @@ def _sum(page: playwright.Page) -> list[float]:
     return [float(text.replace("−", "-")) for text in texts]
 
 
-def _search(page: playwright.Page, text: str = TEXT) -> None:
+def _search(page: playwright.Page, text: str = TEXT, count: int = 10) -> None:
     page.get_by_label("How should it sound?").fill(text)
     page.get_by_role("button", name="Search", exact=True).click()
-    expect(page.locator(".hit")).to_have_count(10)
+    expect(page.locator(".hit")).to_have_count(count)
 
 
 def test_a_result_says_why(
@@ -99,6 +112,37 @@ def test_what_is_not_wanted_is_told(page: playwright.Page, engine: Engine) -> No
     expect(page.locator("#why .sum")).to_contain_text("but not: “a man”")
     hit = engine.search_text(TEXT, 1, without="a man")[0]
     assert _sum(page)[-1] == pytest.approx(hit.score, abs=0.001)
+
+
+def test_the_panel_follows_the_choice_of_gallery(
+    page: playwright.Page, complaints: list[str], shelf: Shelf
+) -> None:
+    page.get_by_role("tab", name="Galleries").click()
+    page.get_by_role("radio", name="Others (6 clips)").check()
+    expect(page.locator(".masthead .gallery")).to_contain_text("“Others”")
+    page.get_by_role("tab", name="Search").click()
+    page.get_by_label("But not").fill("a man")
+    _search(page, count=6)
+    page.get_by_role("button", name="Why result 1 was found").click()
+    expect(page.locator("#why .because")).to_be_visible()
+    others = shelf["others"]
+    (hit,) = others.search_text(TEXT, 1, without="a man")
+    assert _sum(page)[-1] == pytest.approx(hit.score, abs=0.001)
+    sound = f"clips/others/{others.gallery.rows[hit.clip.id]}"
+    assert page.locator("#why audio").get_attribute("src").endswith(sound)
+    page.get_by_role("tab", name="Relations").click()
+    expect(page.locator("#why")).to_be_hidden()
+    page.get_by_label("Descriptions, one a line").fill(TEXT)
+    page.get_by_role("button", name="Compare").click()
+    row = page.get_by_role("table", name="Similarity").get_by_role("row").nth(1)
+    with page.expect_response("**/clips/others/0") as heard:
+        row.get_by_role("button").last.click()
+    assert heard.value.ok
+    expect(page.locator("#why .because")).to_be_visible()
+    first = others.gallery.clips[0]
+    score = others.compare([first.id], [TEXT]).similarity[0, 0]
+    assert _sum(page)[-1] == pytest.approx(float(score), abs=0.001)
+    assert complaints == []
 
 
 def test_only_results_of_a_description_are_asked(page: playwright.Page) -> None:

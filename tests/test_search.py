@@ -189,7 +189,7 @@ def test_a_blend_of_weight_zero_is_the_clip_and_of_great_weight_the_change(engin
     moved = engine.blend(clips[2].id, {"a woman": 10.0}, top=6)
     text = engine.model.encode_text(["a woman"]).numpy()[0]
     heard = engine.describe(clips[2].path).attributes["gender"]
-    start = np.array(list(heard.values())) @ engine._reader.classes["gender"]
+    start = np.array(list(heard.values())) @ engine.reader.classes["gender"]
     way = engine.gallery.vectors @ (text - start)
     assert moved[0].clip.id == clips[int(np.argmax(way))].id
 

@@ -1,0 +1,226 @@
+"""The tab of galleries: which one the page searches, corpora from their homes, one's own clips.
+
+In: a `Shelf`, inside an open `gr.Blocks`. Out: widgets and their events. Deliberately not here:
+fetching and indexing (``shelf``), HTML of what is on offer (``stock``).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import gradio as gr
+
+from raclap.answers import told
+from raclap.config import InputError
+from raclap.shelf import Job, Shelf
+from raclap.stock import offer, progress
+from raclap.widgets import EVENT, LIGHT, QUIET, announcement, markup
+
+_ABOUT = (
+    "What you choose here is what all other tabs search, for you alone; other visitors keep theirs."
+)
+_OWN = (
+    "A zip of recordings is listed for you alone and deleted after an hour; until then, whoever "
+    "you give the page's address can hear it. Use recordings only with the speakers' consent."
+)
+_NOT_HERE = "This is for whoever sits at the machine that runs the page; there, too: {}"
+_REMEMBER = "(name) => window.raclap.remember(['gallery'], [name])"
+
+
+def curator(
+    shelf: Shelf,
+    chosen: gr.Textbox,
+    tab: gr.Tab,
+    tabs: gr.Tabs,
+    show: Callable[[str], list[Any]],
+    shown: list[Any],
+) -> None:
+    """Choose a gallery, take in more.
+
+    Args:
+        shelf: of the galleries.
+        chosen: holds the name of the chosen one.
+        tab: this tab.
+        tabs: holds a tab with the id ``search``, where a chosen gallery is searched.
+        show: what the whole page shows for a gallery: values of ``shown``.
+        shown: components.
+    """
+    gr.Markdown(_ABOUT)
+    choice = gr.Radio([], label="Search in", elem_id="choice")
+    status = announcement()
+    gr.Markdown("## Recorded corpora\nFetched from their own homes, then indexed on this machine.")
+    rows = {}
+    with gr.Row(elem_classes="stock", equal_height=True):
+        for name, home in shelf.homes.items():
+            with gr.Column(elem_classes="offer", min_width=280):
+                markup(offer(home))
+                rows[name] = [
+                    markup(elem_classes="taking"),
+                    gr.Button(f"Fetch {home.title}", variant="secondary", visible=False),
+                    gr.Button(f"Stop {home.title}", visible=False),
+                    gr.Button(f"Search {home.title}", variant="primary", visible=False),
+                ]
+    gr.Markdown(f"## Your own\n{_OWN}")
+    with gr.Row():
+        with gr.Column(min_width=280):
+            archive = gr.File(
+                file_types=[".zip"], label="A zip of audio, up to 128 MB", height=140, elem_id="zip"
+            )
+            use_zip = gr.Button("Index this zip", variant="secondary")
+        with gr.Column(min_width=280, visible=False) as at_this_machine:
+            folder = gr.Textbox(
+                "", label="A folder of this machine", placeholder="/home/me/voices", max_lines=1
+            )
+            use_folder = gr.Button("Index this folder", variant="secondary")
+    own = [
+        markup(elem_classes="taking"),
+        gr.Button("Stop this one", visible=False),
+        gr.Button("Search it", variant="primary", visible=False),
+    ]
+    mine, running = gr.State([]), gr.State([])
+    timer = gr.Timer(1.0, active=False)
+    parts = [status, choice, running, timer, at_this_machine]
+    parts += [part for row in rows.values() for part in row] + own
+
+    def look(name: str, mine: list[str], before: list[str], request: gr.Request) -> list[Any]:
+        """What the tab shows now."""
+        now = [each for each, job in shelf.jobs.items() if job.running]
+        done = [each for each in before if each not in now]
+        entries = [(f"{e.title} ({e.count:,} clips)", e.name) for e in shelf.entries()]
+        entries += [(_title(shelf, each), each) for each in mine if _searchable(shelf, each)]
+        may = _may_fetch(request)
+        values = [
+            " ".join(_said(shelf, each) for each in done) if done else gr.skip(),
+            gr.Radio(choices=entries, value=name or ""),
+            now,
+            gr.Timer(active=bool(now)),
+            gr.Column(visible=at_home(request)),
+        ]
+        for each in rows:
+            job, ready = shelf.jobs.get(each), shelf.ready(each)
+            busy = bool(job and job.running)
+            label = "Resume" if not ready and shelf.begun(each) else "Fetch"
+            values += [
+                progress(job, ready),
+                gr.Button(
+                    f"{label} {shelf.homes[each].title}", visible=may and not (busy or ready)
+                ),
+                gr.Button(visible=may and busy),
+                gr.Button(visible=ready and not busy),
+            ]
+        last = mine[-1] if mine else ""
+        job = shelf.jobs.get(last)
+        busy = bool(job and job.running)
+        ready = bool(last) and not busy and _searchable(shelf, last)
+        return [*values, progress(job, ready), gr.Button(visible=busy), gr.Button(visible=ready)]
+
+    def fetch(corpus: str) -> Callable[..., None]:
+        def start(request: gr.Request) -> None:
+            if not _may_fetch(request):
+                raise InputError(_NOT_HERE.format(f"python -m raclap corpus {corpus} DIR --fetch"))
+            shelf.take_corpus(corpus)
+
+        return start
+
+    def take_zip(archive: str | None, mine: list[str]) -> list[str]:
+        if not archive:
+            raise InputError("There is no zip yet; choose one with recordings in it.")
+        return [*mine, shelf.take_zip(archive, Path(archive).stem)]
+
+    def take_folder(folder: str, mine: list[str], request: gr.Request) -> list[str]:
+        if not at_home(request):
+            raise InputError(_NOT_HERE.format("python -m raclap index DIR --output GALLERY"))
+        name = shelf.take_folder(folder)
+        return [*(each for each in mine if each != name), name]
+
+    def stop(corpus: str) -> Callable[..., None]:
+        def end(request: gr.Request) -> None:
+            if _may_fetch(request):
+                _stop(shelf.jobs.get(corpus))
+
+        return end
+
+    def search(corpus: str) -> Callable[[], list[Any]]:
+        return lambda: [gr.Tabs(selected="search"), *show(corpus)]
+
+    def search_own(mine: list[str]) -> list[Any]:
+        return search(mine[-1])()
+
+    glance = {"fn": look, "inputs": [chosen, mine, running], "outputs": parts, **LIGHT}
+    gr.on([tab.select, timer.tick], **glance)
+    choice.input(told(show), choice, shown, **EVENT).success(
+        None, choice, None, js=_REMEMBER, **LIGHT
+    )
+    for name, (_, begin, end, use) in rows.items():
+        begin.click(told(fetch(name)), None, None, **QUIET).then(**glance)
+        end.click(stop(name), None, None, **LIGHT).then(**glance)
+        _lead(use.click, search(name), None, [tabs, *shown], chosen)
+    for button, take, inputs in (
+        (use_zip, take_zip, [archive, mine]),
+        (use_folder, take_folder, [folder, mine]),
+    ):
+        button.click(told(take), inputs, mine, **QUIET).then(**glance)
+    own[1].click(lambda mine: _stop(shelf.jobs.get(mine[-1])), mine, None, **LIGHT).then(**glance)
+    _lead(own[2].click, search_own, mine, [tabs, *shown], chosen)
+
+
+def at_home(request: gr.Request) -> bool:
+    """Whether the visitor sits at the machine that runs the page.
+
+    Connection, address bar and page of origin must all be of this machine, so that neither a proxy
+    nor another site's script passes for its owner.
+    """
+    headers = request.headers
+    hosts = [request.client.host, urlsplit(f"//{headers.get('host', '')}").hostname]
+    if headers.get("origin"):
+        hosts.append(urlsplit(headers["origin"]).hostname)
+    forwarded = headers.get("x-forwarded-for") or headers.get("forwarded")
+    return not forwarded and all(_loopback(host) for host in hosts)
+
+
+def _loopback(host: str | None) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host or "").is_loopback
+    except ValueError:
+        return False
+
+
+def _may_fetch(request: gr.Request) -> bool:
+    return at_home(request) or os.environ.get("RACLAP_FETCH") == "1"
+
+
+def _lead(event: Any, handler: Callable[..., Any], inputs: Any, outputs: Any, chosen: Any) -> None:
+    """Lead to the tab that searches, and put the gallery into the address."""
+    event(told(handler), inputs, outputs, **EVENT).success(
+        None, chosen, None, js=_REMEMBER, **LIGHT
+    )
+
+
+def _stop(job: Job | None) -> None:
+    if job:
+        job.stop.set()
+
+
+def _searchable(shelf: Shelf, name: str) -> bool:
+    try:
+        return bool(shelf[name])
+    except InputError:
+        return False
+
+
+def _title(shelf: Shelf, name: str) -> str:
+    gallery = shelf[name].gallery
+    return f"{gallery.name} ({len(gallery.clips):,} clips)"
+
+
+def _said(shelf: Shelf, name: str) -> str:
+    """How a job ended, for the announcement."""
+    job = shelf.jobs[name]
+    if not job.error and job.step == "Ready":
+        return f"{_title(shelf, name)} can be searched now."
+    return "Stopped." if job.step == "Stopped" else "A gallery could not be taken in."

@@ -1,0 +1,335 @@
+"""Galleries by name around one model: what a page can search, and what it is taking in.
+
+In: an `Engine` and a folder for galleries. Out: an engine for each gallery, and jobs that fetch,
+unpack and index in the background; a job that was stopped or killed goes on where it was.
+Deliberately not here: the steps themselves (``homes``, ``unpack``, ``intake``), anything of a page.
+"""
+
+from __future__ import annotations
+
+import atexit
+import hashlib
+import logging
+import os
+import re
+import secrets
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from raclap import corpus
+from raclap.config import InputError
+from raclap.corpus import Clip
+from raclap.homes import HOMES, Home, begun, complete, fetch
+from raclap.index import CARD, Card, Gallery, read_card
+from raclap.intake import find_clips, take_in
+from raclap.search import Engine
+from raclap.unpack import Limits, unpack
+
+_log = logging.getLogger(__name__)
+
+KEPT_SECONDS = 3600  # how long a visitor's own gallery lasts
+_OWN = re.compile(r"own-[0-9a-f]{32}")
+_VISITORS = "visitors"
+_MOST_WAITING = 4
+_TELLING_SECONDS = 3.0  # a pace over less says little
+_OWN_LIMITS = Limits(files=2_000, bytes=2**30)
+_WORK = ".indexing.jsonl"
+
+
+class _StoppedError(Exception):
+    """Somebody asked a job to stop."""
+
+
+@dataclass(kw_only=True, eq=False)
+class Job:
+    """A gallery being taken in.
+
+    Attributes:
+        step: what is being done.
+        done: how much of it: bytes, files or clips.
+        total: of how much, where that is known.
+        error: why it ended, in a sentence; empty while it runs and after a good end.
+        running: whether it is still at work, or waits for its turn.
+        skipped: how many clips could not be used.
+        stop: set to end it.
+        thread: in which it works.
+    """
+
+    step: str = "Waiting"
+    done: int = 0
+    total: int | None = None
+    error: str = ""
+    running: bool = True
+    skipped: int = 0
+    stop: threading.Event = field(default_factory=threading.Event)
+    thread: threading.Thread | None = None
+    _since: tuple[float, int] = field(default=(0.0, 0), init=False)
+
+    @property
+    def left(self) -> float | None:
+        """Seconds that this step still takes at its pace; None until that can be told."""
+        begun, first = self._since
+        taken = time.monotonic() - begun
+        if not self.total or self.done <= first or taken < _TELLING_SECONDS:
+            return None
+        return taken / (self.done - first) * (self.total - self.done)
+
+    def watch(self, step: str, done: int, total: int | None) -> None:
+        """Take note of the progress; the way out for a job that shall stop."""
+        if step != self.step:
+            self._since = (time.monotonic(), done)
+        self.step, self.done, self.total = step, done, total
+        if self.stop.is_set():
+            raise _StoppedError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A gallery that can be searched: its name here, its title, note and number of clips."""
+
+    name: str
+    title: str
+    note: str
+    count: int
+
+
+class Shelf:
+    """Galleries by name; the empty name is the one that the page was opened with.
+
+    Args:
+        engine: of that first gallery; its model reads all others.
+        folder: where galleries are kept, by default ``RACLAP_GALLERIES`` or the user's cache.
+        homes: the corpora that can be fetched.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        folder: Path | None = None,
+        homes: Mapping[str, Home] = HOMES,
+        pause: float = 1.0,
+    ) -> None:
+        self.first, self.folder, self.homes = engine, folder or default_folder(), homes
+        self.jobs: dict[str, Job] = {}
+        self._pause = pause
+        self._engines = {"": engine}
+        self._lock = threading.Lock()
+        self._lanes = {"corpus": threading.Lock(), "own": threading.Lock()}
+        self._sweep()
+        atexit.register(self.close)
+
+    def __getitem__(self, name: str) -> Engine:
+        """Return the engine of a gallery, opened once.
+
+        Raises:
+            InputError: there is none of this name, or another model made it.
+        """
+        with self._lock:
+            if name not in self._engines:
+                place = self._place(name)
+                if not (place / CARD).is_file():
+                    names = ", ".join(repr(entry.name) for entry in self.entries() if entry.name)
+                    raise InputError(
+                        f"There is no gallery {name[:80]!r} here (any more); "
+                        f"there are {names or 'no others'}."
+                    )
+                self._engines[name] = self.first.over(Gallery.load(place), name)
+            return self._engines[name]
+
+    def entries(self) -> list[Entry]:
+        """List what everybody can search, the first gallery first."""
+        first = self.first.gallery
+        found = [Entry(name="", title=first.name, note=first.note, count=len(first.clips))]
+        for place in sorted(self.folder.glob(f"*/{CARD}")):
+            card = self._card(place.parent)
+            if card:
+                name = place.parent.name
+                found.append(Entry(name=name, title=card.name, note=card.note, count=card.count))
+        return found
+
+    def ready(self, name: str) -> bool:
+        """Whether a corpus can be searched."""
+        return self._card(self._place(name)) is not None
+
+    def begun(self, name: str) -> bool:
+        """Whether a corpus is here in part, so that taking it in goes on from there."""
+        home, root = self.homes[name], self._place(name)
+        return begun(home, root) > 0 or complete(home, root)
+
+    def take_corpus(self, name: str) -> Job:
+        """Fetch a corpus from its home and index it.
+
+        Raises:
+            InputError: an unknown corpus, or too much is waiting.
+        """
+        if name not in self.homes:
+            raise InputError(f"{name!r} cannot be fetched; {', '.join(self.homes)} can.")
+        home, root = self.homes[name], self._place(name)
+
+        def work(job: Job) -> None:
+            fetch(home, root, job.watch, self._pause)
+            job.watch("Reading names", 0, None)
+            note = f"{home.speech}; {home.licence}, from {home.page}."
+            self._index(job, corpus.build(name, root), name, home.title, note)
+
+        return self._start("corpus", name, work)
+
+    def take_folder(self, source: str) -> str:
+        """Index a folder of audio of this machine.
+
+        Returns:
+            The name under which it will be found.
+
+        Raises:
+            InputError: no such folder, or no audio in it.
+        """
+        folder = Path(source.strip()).expanduser()
+        if not source.strip() or not folder.is_dir():
+            raise InputError(f"There is no folder {source.strip()[:200]!r} on this machine.")
+        folder = folder.resolve()
+        clips = find_clips(folder)
+        letters = re.sub(r"[^\w-]+", "-", folder.name).strip("-")[:40]
+        # The same folder again takes the place of what it was.
+        name = f"{letters or 'folder'}-{hashlib.sha256(str(folder).encode()).hexdigest()[:8]}"
+        note = "A folder of this machine."
+        self._start("corpus", name, lambda job: self._index(job, clips, name, folder.name, note))
+        return name
+
+    def take_zip(self, archive: str, title: str) -> str:
+        """Index the audio of a zip, for its owner alone: unlisted, and gone after an hour.
+
+        Returns:
+            A name that nobody can guess.
+
+        Raises:
+            InputError: too much is waiting. What is wrong with the zip is told by the job.
+        """
+        name = f"own-{secrets.token_hex(16)}"
+        root = self._place(name)
+
+        def work(job: Job) -> None:
+            def watch(done: int, total: int | None) -> None:
+                job.watch("Unpacking", done, total)
+
+            try:
+                unpack(Path(archive), root / "clips", limits=_OWN_LIMITS, watch=watch)
+                note = "Your own recordings, seen by you alone and deleted after an hour."
+                self._index(job, find_clips(root / "clips"), name, title[:80], note)
+            except BaseException:
+                self._remove(name)
+                raise
+            end = threading.Timer(KEPT_SECONDS, self._remove, [name])
+            end.daemon = True
+            end.start()
+
+        root.mkdir(parents=True)
+        self._start("own", name, work)
+        return name
+
+    def close(self) -> None:
+        """Stop what is at work, to go on another time, and remove what is a visitor's own."""
+        for job in self.jobs.values():
+            job.stop.set()
+        for name, job in self.jobs.items():
+            if job.thread:
+                job.thread.join(timeout=10)
+            if _OWN.fullmatch(name):
+                self._remove(name)
+
+    def working(self) -> bool:
+        """Whether any job is at work."""
+        return any(job.running for job in self.jobs.values())
+
+    def _index(self, job: Job, clips: Sequence[Clip], name: str, title: str, note: str) -> None:
+        """Encode and measure clips and put the gallery on the shelf."""
+        root = self._place(name)
+
+        def watched(findings: Iterable[Any], *, initial: int, total: int) -> Iterator[Any]:
+            job.watch("Indexing", initial, total)
+            for done, finding in enumerate(findings, start=initial + 1):
+                yield finding  # kept before the job may stop
+                job.watch("Indexing", done, total)
+
+        reader = self.first.reader
+        taken = take_in(reader, clips, root / _WORK, watch=watched)
+        if not taken.clips:
+            why = next(iter(taken.skipped.values()))
+            raise InputError(f"None of the {len(clips)} clips can be used; the first: {why}")
+        job.skipped = len(taken.skipped)
+        gallery = Gallery.build(
+            taken.vectors, taken.clips, reader.model.fingerprint, name=title, note=note
+        )
+        gallery.save(root)
+        (root / _WORK).unlink()
+        job.watch("Drawing", 0, None)
+        with self._lock:
+            self._engines.pop(name, None)
+        _ = self[name].sketch  # before the first visitor has to wait for it
+
+    def _start(self, lane: str, name: str, work: Callable[[Job], None]) -> Job:
+        with self._lock:
+            job = self.jobs.get(name)
+            if job and job.running:
+                return job
+            if sum(job.running for job in self.jobs.values()) >= _MOST_WAITING:
+                raise InputError("Too many galleries are being taken in; try again later.")
+            job = self.jobs[name] = Job()
+        job.thread = threading.Thread(target=self._run, args=[lane, job, work], daemon=True)
+        job.thread.start()
+        return job
+
+    def _run(self, lane: str, job: Job, work: Callable[[Job], None]) -> None:
+        try:
+            while not self._lanes[lane].acquire(timeout=0.2):
+                job.watch("Waiting", 0, None)
+            try:
+                work(job)
+                job.step = "Ready"
+            finally:
+                self._lanes[lane].release()
+        except _StoppedError:
+            job.step = "Stopped"
+        except (InputError, OSError) as error:
+            job.error = str(error)
+        except Exception:
+            _log.exception("Taking in a gallery failed")
+            job.error = "Something went wrong on our side; it was logged."
+        finally:
+            job.running = False
+
+    def _place(self, name: str) -> Path:
+        """The folder of a gallery; a name never leads out of the shelf's own."""
+        if _OWN.fullmatch(name):
+            return self.folder / _VISITORS / name
+        plain = re.fullmatch(r"[\w-]+", name) and name != _VISITORS
+        return self.folder / (name if plain else "-")
+
+    def _card(self, place: Path) -> Card | None:
+        """What a gallery says of itself, if it is whole and of this model."""
+        try:
+            card = read_card(place)
+        except InputError:
+            return None
+        return card if card.fingerprint == self.first.model.fingerprint else None
+
+    def _remove(self, name: str) -> None:
+        with self._lock:
+            self._engines.pop(name, None)
+        shutil.rmtree(self._place(name), ignore_errors=True)
+
+    def _sweep(self) -> None:
+        """Remove what visitors of an earlier run left behind."""
+        for place in (self.folder / _VISITORS).glob("own-*"):
+            if time.time() - place.stat().st_mtime > KEPT_SECONDS:
+                shutil.rmtree(place, ignore_errors=True)
+
+
+def default_folder() -> Path:
+    """Return where galleries are kept unless somebody says otherwise."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return Path(os.environ.get("RACLAP_GALLERIES") or cache / "raclap" / "galleries")

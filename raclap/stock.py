@@ -1,0 +1,68 @@
+"""What galleries are on offer, and how far one has come, as HTML.
+
+In: a `Home`, a `Job`. Out: `markupsafe.Markup`. Deliberately not here: events.
+"""
+
+from __future__ import annotations
+
+from markupsafe import Markup
+
+from raclap.homes import Home
+from raclap.shelf import Job
+
+_OFFER = Markup(
+    "<h3>{title}</h3><p>{speech}.</p><dl><dt>Size</dt><dd>{size}</dd><dt>Licence</dt>"
+    '<dd>{licence}</dd><dt>Home</dt><dd><a href="{page}" rel="noreferrer">{host}</a></dd>'
+    "<dt>Check</dt><dd>{checksum}</dd></dl>"
+)
+_BAR = Markup('<p>{said}</p><progress aria-label="{step}"{bounds}></progress>')
+_TROUBLE = Markup('<p class="trouble">{}</p>')
+_CALM = Markup("<p>{}</p>")
+
+
+def offer(home: Home) -> Markup:
+    """Return what is to be known of a corpus before it is fetched."""
+    return _OFFER.format(
+        title=home.title,
+        speech=home.speech,
+        size=home.size,
+        licence=home.licence,
+        page=home.page,
+        host=home.page.removeprefix("https://"),
+        checksum=home.checksum,
+    )
+
+
+def progress(job: Job | None, ready: bool) -> Markup:
+    """Return how far a job is, or how it ended."""
+    if job and job.running:
+        known = job.total is not None and job.total > 0
+        bounds = Markup(' value="{}" max="{}"').format(job.done, job.total) if known else ""
+        return _BAR.format(said=_said(job), step=job.step, bounds=bounds)
+    if job and job.error:
+        return _TROUBLE.format(job.error)
+    if ready:
+        skipped = f" {job.skipped:,} clips could not be used." if job and job.skipped else ""
+        return _CALM.format(f"Ready.{skipped}")
+    if job and job.step == "Stopped":
+        return _CALM.format("Stopped. What has been done is kept.")
+    return Markup("")
+
+
+def _said(job: Job) -> str:
+    if job.step == "Downloading":
+        total = f" of {job.total / 1e6:,.1f}" if job.total else ""
+        return f"Downloading: {job.done / 1e6:,.1f}{total} MB{_left(job)}"
+    if job.total:
+        return f"{job.step}: {job.done:,} of {job.total:,}{_left(job)}"
+    return f"{job.step} …"
+
+
+def _left(job: Job) -> str:
+    """Return how long the step still takes at its pace, once that can be told."""
+    seconds = job.left
+    if seconds is None:
+        return ""
+    if seconds < 90:
+        return f", about {max(5, round(seconds / 5) * 5)} s left"
+    return f", about {round(seconds / 60)} min left"

@@ -1,0 +1,303 @@
+"""The tab of galleries in a real Chromium. Run: pytest -m browser tests/test_curator.py."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from conftest import HOSTILE_NAME, PATIENCE_MS, make_engine
+from gradio_client import Client
+from gradio_client.exceptions import AppError
+from home import Host, serving, zipped
+from stub import write_voice
+from test_page import _announced, _ids, _open, _search, expect, playwright
+from test_page import pytestmark as pytestmark
+
+from raclap.curator import at_home
+from raclap.interface import build, launch_options
+from raclap.shelf import Shelf
+
+
+@pytest.fixture(scope="module")
+def voices(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """Clips that are called as RAVDESS calls them."""
+    folder = tmp_path_factory.mktemp("made")
+    names = [f"03-01-0{3 + n}-01-01-01-0{n}.wav" for n in range(1, 5)]
+    return {
+        name: write_voice(folder / name, 100 + 37 * n).read_bytes() for n, name in enumerate(names)
+    }
+
+
+@pytest.fixture
+def host(voices: dict[str, bytes]) -> Iterator[Host]:
+    with serving() as host:
+        host.record("corpus.zip", zipped(voices))
+        yield host
+
+
+@pytest.fixture
+def shelf(host: Host, tmp_path: Path) -> Shelf:
+    home = host.home(f"{host.origin}/api/records/1")
+    engine = make_engine(tmp_path / "vowels")
+    return Shelf(engine, tmp_path / "galleries", {"ravdess": home}, pause=0.05)
+
+
+@pytest.fixture
+def address(shelf: Shelf) -> Iterator[str]:
+    page = build(shelf)
+    _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, **launch_options(shelf))
+    yield url
+    page.close()
+
+
+def taken(shelf: Shelf) -> None:
+    shelf.take_corpus("ravdess")
+    until = time.monotonic() + PATIENCE_MS / 1000
+    while shelf.working():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def button(page: playwright.Page, name: str) -> playwright.Locator:
+    return page.get_by_role("button", name=name, exact=True)
+
+
+def own_zip(tmp_path: Path) -> Path:
+    body = write_voice(tmp_path / "a.wav", 180).read_bytes()
+    (tmp_path / "my voices.zip").write_bytes(
+        zipped({"a.wav": body, f"{HOSTILE_NAME[:20]}.wav": body})
+    )
+    return tmp_path / "my voices.zip"
+
+
+# ---------------------------------------------------------------------- a corpus
+
+
+def test_a_corpus_is_fetched_searched_and_linked_to(
+    page: playwright.Page, complaints: list[str], address: str, shelf: Shelf
+) -> None:
+    _search(page, "an angry man")
+    _open(page, "Galleries")
+    expect(page.locator(".offer")).to_contain_text("about 0.1 MB")
+    expect(page.locator(".offer")).to_contain_text("CC0")
+    button(page, "Fetch Vowels").click()
+    expect(_announced(page)).to_have_text("Vowels (4 clips) can be searched now.")
+    expect(page.locator("#choice")).to_contain_text("Vowels (4 clips)")
+    button(page, "Search Vowels").click()
+    expect(page.get_by_role("tab", name="Search")).to_have_attribute("aria-selected", "true")
+    expect(page.locator(".masthead .gallery")).to_contain_text("4 clips in the gallery “Vowels”")
+    expect(page.locator(".hit")).to_have_count(0)  # of the gallery before
+    _search(page, "an angry man")
+    expect(page.locator(".hit")).to_have_count(4)
+    expect(page).to_have_url(f"{address}?gallery=ravdess&q=an+angry+man")
+    with page.expect_response("**/clips/ravdess/*") as heard:
+        page.locator(".player button").first.click()
+    assert heard.value.ok
+    page.get_by_label("Emotion").click()
+    page.get_by_role("option", name="angry (1)", exact=True).click()
+    expect(page.locator(".hit")).to_have_count(1)
+    _open(page, "Map")
+    expect(page.locator(".atlas circle")).to_have_count(4)
+    page.goto(f"{address}?gallery=ravdess&q=sad")
+    expect(page.locator(".hit")).to_have_count(4)
+    expect(page.locator(".masthead .gallery")).to_contain_text("Vowels")
+    assert complaints == []
+
+
+def test_every_tab_follows_the_choice_and_other_visitors_keep_theirs(
+    page: playwright.Page, complaints: list[str], address: str, shelf: Shelf
+) -> None:
+    taken(shelf)
+    other = page.context.new_page()
+    other.goto(address)
+    _open(page, "Galleries")
+    page.get_by_role("radio", name="Vowels (4 clips)").check()
+    expect(page.locator(".masthead .gallery")).to_contain_text("4 clips")
+    _search_in(page, "Search", "sad")
+    clip = _ids(page, "#results")[0]
+    page.get_by_role("button", name="Find clips similar to result 1").click()
+    expect(page.get_by_role("heading", name="Clips that sound most alike")).to_be_visible()
+    alike = [hit.clip.id for hit in shelf["ravdess"].search_clip(clip, 7, varied=True)]
+    assert _ids(page, "#alike") == [id for id in alike if id != clip]
+    _open(page, "Search")
+    page.get_by_role("button", name="Like result 2, but different").click()
+    button(page, "slower").click()
+    expect(page.locator(".sides section").nth(1).locator(".ladder > li")).to_have_count(3)
+    _open(page, "Relations")
+    page.get_by_role("button", name="Compare").click()
+    expect(_announced(page)).to_have_text("4 clips against 6 descriptions.")
+    _search_in(other, "Search", "sad")
+    expect(other.locator(".hit")).to_have_count(10)
+    assert complaints == []
+
+
+def _search_in(page: playwright.Page, tab: str, text: str) -> None:
+    _open(page, tab)
+    _search(page, text)
+
+
+def test_a_transfer_shows_how_far_it_is_stops_and_resumes(
+    page: playwright.Page, complaints: list[str], host: Host, shelf: Shelf
+) -> None:
+    host.seconds = 30.0
+    _open(page, "Galleries")
+    button(page, "Fetch Vowels").click()
+    expect(page.get_by_role("progressbar", name="Downloading")).to_be_visible()
+    expect(page.locator(".taking").first).to_contain_text("of 0.1 MB")
+    page.reload()
+    _open(page, "Galleries")
+    expect(page.get_by_role("progressbar", name="Downloading")).to_be_visible()
+    button(page, "Stop Vowels").click()
+    expect(page.locator(".taking").first).to_contain_text("Stopped. What has been done is kept.")
+    host.seconds = 0.0
+    button(page, "Resume Vowels").click()
+    expect(button(page, "Search Vowels")).to_be_visible()
+    assert host.asked[-1][1].startswith("bytes=")
+    assert complaints == []
+
+
+def test_a_bad_home_is_told_on_the_page(
+    page: playwright.Page, complaints: list[str], host: Host
+) -> None:
+    body = host.files["/files/corpus.zip"]
+    host.files["/files/corpus.zip"] = body[:-1] + b"?"
+    _open(page, "Galleries")
+    button(page, "Fetch Vowels").click()
+    expect(page.locator(".trouble")).to_contain_text("corpus.zip from 127.0.0.1 is damaged")
+    host.files["/files/corpus.zip"] = body
+    button(page, "Fetch Vowels").click()
+    expect(button(page, "Search Vowels")).to_be_visible()
+    assert complaints == []
+
+
+def test_a_gallery_that_is_gone_is_told_and_the_page_stays(
+    page: playwright.Page, address: str
+) -> None:
+    page.goto(f"{address}?gallery=nonsense&q=sad")
+    expect(page.get_by_test_id("toast-body")).to_contain_text("There is no gallery 'nonsense'")
+    expect(page.locator(".masthead .gallery")).to_contain_text("12 clips")
+
+
+# ---------------------------------------------------------------------- one's own
+
+
+def test_a_zip_is_indexed_for_its_owner_alone(
+    page: playwright.Page, complaints: list[str], address: str, tmp_path: Path
+) -> None:
+    other = page.context.new_page()
+    other.goto(address)
+    _open(page, "Galleries")
+    page.locator("#zip input[type=file]").set_input_files(own_zip(tmp_path))
+    expect(page.locator("#zip")).to_contain_text("my voices")
+    button(page, "Index this zip").click()
+    button(page, "Search it").click()
+    expect(page.locator(".masthead .gallery")).to_contain_text("2 clips in the gallery “my voices”")
+    _search(page, "sad")
+    expect(page.locator(".hit")).to_have_count(2)
+    assert page.locator("img[src='x']").count() == 0
+    _open(other, "Galleries")
+    expect(other.get_by_role("radio")).to_have_count(1)
+    assert complaints == []
+
+
+def test_no_zip_and_a_bad_zip_are_told(page: playwright.Page, tmp_path: Path) -> None:
+    _open(page, "Galleries")
+    button(page, "Index this zip").click()
+    expect(page.get_by_test_id("toast-body")).to_contain_text("There is no zip yet")
+    (tmp_path / "bad.zip").write_bytes(zipped({"../a.wav": b"1"}))
+    page.locator("#zip input[type=file]").set_input_files(tmp_path / "bad.zip")
+    expect(page.locator("#zip")).to_contain_text("bad")
+    button(page, "Index this zip").click()
+    expect(page.locator(".trouble")).to_contain_text("would not stay in its folder")
+
+
+def test_a_folder_of_this_machine_is_indexed(
+    page: playwright.Page, complaints: list[str], tmp_path: Path
+) -> None:
+    write_voice(tmp_path / "kitchen" / "a.wav", 180)
+    _open(page, "Galleries")
+    page.get_by_label("A folder of this machine").fill(str(tmp_path / "kitchen"))
+    button(page, "Index this folder").click()
+    button(page, "Search it").click()
+    expect(page.locator(".masthead .gallery")).to_contain_text("1 clips in the gallery “kitchen”")
+    assert complaints == []
+
+
+@pytest.mark.parametrize(
+    ("client", "headers", "home"),
+    [
+        ("127.0.0.1", {"host": "127.0.0.1:7860"}, True),
+        ("127.0.0.1", {"host": "localhost:7860", "origin": "http://localhost:7860"}, True),
+        ("::1", {"host": "[::1]:7860"}, True),
+        ("127.0.0.1", {"host": "voices.example"}, False),
+        ("127.0.0.1", {"host": "127.0.0.1:7860", "origin": "https://voices.example"}, False),
+        ("127.0.0.1", {"host": "127.0.0.1:7860", "x-forwarded-for": "1.2.3.4"}, False),
+        ("10.0.0.7", {"host": "127.0.0.1:7860"}, False),
+        ("127.0.0.1", {}, False),
+    ],
+)
+def test_who_sits_at_this_machine(client: str, headers: dict[str, str], home: bool) -> None:
+    request = SimpleNamespace(client=SimpleNamespace(host=client), headers=headers)
+    assert at_home(request) == home
+
+
+# ---------------------------------------------------------------------- programs
+
+
+def test_programs_list_and_choose_galleries(address: str, shelf: Shelf) -> None:
+    taken(shelf)
+    client = Client(address, verbose=False)
+    listed = client.predict(api_name="/galleries")["galleries"]
+    assert [(each["name"], each["clips"]) for each in listed] == [("", 12), ("ravdess", 4)]
+    found = client.predict("sad", gallery="ravdess", api_name="/search_by_text")["hits"]
+    assert {hit["audio"] for hit in found} == {f"clips/ravdess/{row}" for row in range(4)}
+    assert len(client.predict("sad", api_name="/search_by_text")["hits"]) == 10
+    with pytest.raises(AppError, match="There is no gallery"):
+        client.predict("sad", gallery="../vowels", api_name="/search_by_text")
+
+
+# ---------------------------------------------------------------------- looks
+
+
+@pytest.mark.parametrize(
+    "page", [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")], indirect=True, ids=str
+)
+def test_the_tab_fits_and_axe_finds_nothing_serious(
+    page: playwright.Page, host: Host, shelf: Shelf, tmp_path: Path
+) -> None:
+    axe = resources.files(pytest.importorskip("axe_core_python")) / "axe.min.js"
+
+    def fine() -> None:
+        page.wait_for_timeout(400)
+        assert page.evaluate("innerWidth - document.documentElement.scrollWidth") >= 0
+        page.evaluate(axe.read_text("utf-8"))
+        found = page.evaluate(
+            "async () => (await axe.run({resultTypes: ['violations']})).violations"
+        )
+        assert [
+            f"{each['id']}: {node['html'][:160]}"
+            for each in found
+            if each["impact"] in ("serious", "critical")
+            for node in each["nodes"]
+        ] == []
+
+    _open(page, "Galleries")
+    expect(button(page, "Fetch Vowels")).to_be_visible()
+    fine()
+    host.answers = [404]
+    button(page, "Fetch Vowels").click()
+    expect(page.locator(".trouble")).to_be_visible()
+    fine()
+    host.seconds = 20.0
+    button(page, "Fetch Vowels").click()
+    expect(page.get_by_role("progressbar", name="Downloading")).to_be_visible()
+    fine()
+    button(page, "Stop Vowels").click()
+    host.seconds = 0.0
+    button(page, "Resume Vowels").click()
+    expect(button(page, "Search Vowels")).to_be_visible()
+    fine()
