@@ -119,24 +119,30 @@ def curator(
         ready = bool(last) and not busy and _searchable(shelf, last)
         return [*values, progress(job, ready), gr.Button(visible=busy), gr.Button(visible=ready)]
 
-    def fetch(corpus: str) -> Callable[..., None]:
-        def start(request: gr.Request) -> None:
+    def fetch(corpus: str) -> Callable[..., list[str]]:
+        def start(before: list[str], request: gr.Request) -> list[str]:
             if not _may_fetch(request):
                 raise InputError(_NOT_HERE.format(f"python -m raclap corpus {corpus} DIR --fetch"))
             shelf.take_corpus(corpus)
+            return _with(before, corpus)
 
         return start
 
-    def take_zip(archive: str | None, mine: list[str]) -> list[str]:
+    def take_zip(
+        archive: str | None, mine: list[str], before: list[str]
+    ) -> tuple[list[str], list[str]]:
         if not archive:
             raise InputError("There is no zip yet; choose one with recordings in it.")
-        return [*mine, shelf.take_zip(archive, Path(archive).stem)]
+        name = shelf.take_zip(archive, Path(archive).stem)
+        return _with(mine, name), _with(before, name)
 
-    def take_folder(folder: str, mine: list[str], request: gr.Request) -> list[str]:
+    def take_folder(
+        folder: str, mine: list[str], before: list[str], request: gr.Request
+    ) -> tuple[list[str], list[str]]:
         if not at_home(request):
             raise InputError(_NOT_HERE.format("python -m raclap index DIR --output GALLERY"))
         name = shelf.take_folder(folder)
-        return [*(each for each in mine if each != name), name]
+        return _with(mine, name), _with(before, name)
 
     def stop(corpus: str) -> Callable[..., None]:
         def end(request: gr.Request) -> None:
@@ -157,14 +163,14 @@ def curator(
         None, choice, None, js=_REMEMBER, **LIGHT
     )
     for name, (_, begin, end, use) in rows.items():
-        begin.click(told(fetch(name)), None, None, **QUIET).then(**glance)
+        begin.click(told(fetch(name)), running, running, **QUIET).then(**glance)
         end.click(stop(name), None, None, **LIGHT).then(**glance)
         _lead(use.click, search(name), None, [tabs, *shown], chosen)
     for button, take, inputs in (
-        (use_zip, take_zip, [archive, mine]),
-        (use_folder, take_folder, [folder, mine]),
+        (use_zip, take_zip, [archive, mine, running]),
+        (use_folder, take_folder, [folder, mine, running]),
     ):
-        button.click(told(take), inputs, mine, **QUIET).then(**glance)
+        button.click(told(take), inputs, [mine, running], **QUIET).then(**glance)
     own[1].click(lambda mine: _stop(shelf.jobs.get(mine[-1])), mine, None, **LIGHT).then(**glance)
     _lead(own[2].click, search_own, mine, [tabs, *shown], chosen)
 
@@ -199,6 +205,11 @@ def _lead(event: Any, handler: Callable[..., Any], inputs: Any, outputs: Any, ch
     event(told(handler), inputs, outputs, **EVENT).success(
         None, chosen, None, js=_REMEMBER, **LIGHT
     )
+
+
+def _with(names: list[str], name: str) -> list[str]:
+    """The names with this one last; a job counts as seen at once, however soon it ends."""
+    return [*(each for each in names if each != name), name]
 
 
 def _stop(job: Job | None) -> None:

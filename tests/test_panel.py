@@ -136,7 +136,7 @@ def test_the_panel_follows_the_choice_of_gallery(
     page.get_by_role("button", name="Compare").click()
     row = page.get_by_role("table", name="Similarity").get_by_role("row").nth(1)
     with page.expect_response("**/clips/others/0") as heard:
-        row.get_by_role("button").last.click()
+        row.get_by_role("button").first.click()
     assert heard.value.ok
     expect(page.locator("#why .because")).to_be_visible()
     first = others.gallery.clips[0]
