@@ -19,6 +19,7 @@ from starlette.responses import FileResponse
 from starlette.routing import Route
 
 from raclap.answers import endpoints
+from raclap.audio import SUFFIXES
 from raclap.blender import blender
 from raclap.explorer import explorer
 from raclap.finder import finder
@@ -56,6 +57,8 @@ _HEADER = Markup("""
 """)
 _BARS = (10, 22, 38, 28, 46, 18, 30, 12)
 
+_UPLOADS = (600, 2_900)  # every so often what is this old goes, in seconds: within the hour
+
 _ABOUT = """
 **Method.** Two networks, one for speech and one for text, place clips and descriptions in one
 space, where what sounds alike lies close (RA-CLAP, Sun et al. 2025). Searching means: nearest in
@@ -69,14 +72,14 @@ it is right.
 **Ethics.** An acted emotion is not a felt one: this page describes how a voice *sounds*, never
 what a person feels, intends or is. Do not use it to judge, select, monitor or identify people. A
 voice is personal data: use recordings only with the speaker's consent. Uploads stay on the machine
-that runs this page, are used for your request only, and are deleted within two hours.
+that runs this page, are used for your request only, and are deleted within the hour.
 """
 
 
 def build(engine: Engine) -> gr.Blocks:
     """Return the page around ``engine``; launch it with `launch_options`."""
     title = "RA-CLAP: find a voice by how it speaks"
-    with gr.Blocks(title=title, analytics_enabled=False, delete_cache=(3600, 3600)) as page:
+    with gr.Blocks(title=title, analytics_enabled=False, delete_cache=_UPLOADS) as page:
         markup(_header(engine))
         similar, change, relate = (
             channel(engine, name) for name in ("similar", "change", "relate")
@@ -110,9 +113,13 @@ def launch_options(engine: Engine) -> dict[str, Any]:
     def sound(request: Request) -> FileResponse:
         row = request.path_params["row"]
         clips = engine.gallery.clips
-        if row >= len(clips) or not Path(clips[row].path).is_file():
+        if row >= len(clips):
             raise HTTPException(404)
-        return FileResponse(clips[row].path)
+        # Whatever a gallery from elsewhere names, or a link in it leads to: only audio is served.
+        path = Path(clips[row].path).resolve()
+        if path.suffix.lower() not in SUFFIXES or not path.is_file():
+            raise HTTPException(404)
+        return FileResponse(path)
 
     return {
         "theme": _theme(),
