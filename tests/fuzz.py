@@ -1,6 +1,6 @@
 """Bad input for every door: whatever comes, it is taken or refused with an `InputError`.
 
-Run: .venv/bin/python tests/fuzz.py 100000 (cases in all, shared out; prints a count for each door)
+Run: .venv/bin/python tests/fuzz.py [CASES] [DOOR ...]    cases in all, shared out; counts by door
 """
 
 from __future__ import annotations
@@ -35,9 +35,8 @@ def ask(door: Callable, *given: object) -> object:
     """Knock; anything but an answer or an `InputError` of one line goes through."""
     try:
         answer = door(*given)
-    except InputError as error:
+    except InputError:
         COUNTS["refused"] += 1
-        assert str(error)
         return None
     COUNTS["taken"] += 1
     return answer
@@ -157,7 +156,10 @@ TEXTS = st.one_of(
     st.text(st.characters(categories=["Cs", "Cc", "Cf", "So", "Mn", "Lo"]), max_size=30),
     st.lists(
         st.sampled_from(
-            "an angri woamn, very deep and not who speaks 🙂 their ﬀ ’ whisperingg é".split()
+            [
+                *("an", "angri", "woamn,", "very", "deep", "and", "not", "who", "speaks"),
+                *("🙂", "their", "ﬀ", "’", "whisperingg", "é"),
+            ]
         ),
         max_size=12,
     ).map(" ".join),
@@ -248,14 +250,14 @@ def checkpoints(name: str, edits: tuple, summed: bool, junk: object) -> None:
         assert files[name] == checkpoint()[name], f"{name} was changed and nobody noticed"
 
 
-DOORS = {
+DOORS = {  # and their shares of the cases
     sound_files: 0.2,
-    sample_arrays: 0.2,
-    queries: 0.25,
-    searches: 0.15,
-    manifests: 0.1,
-    galleries: 0.08,
-    checkpoints: 0.02,
+    sample_arrays: 0.06,
+    queries: 0.5,
+    searches: 0.1,
+    manifests: 0.08,
+    galleries: 0.05,
+    checkpoints: 0.01,
 }
 
 
@@ -276,9 +278,11 @@ def knock(door: Callable, cases: int, *, seeded: bool = True) -> dict[str, int]:
     return dict(COUNTS)
 
 
-def main(total: int) -> None:
-    """Knock at all doors and say what came of it."""
+def main(total: int, *names: str) -> None:
+    """Knock at all doors, or those named, and say what came of it."""
     for door, share in DOORS.items():
+        if names and door.__name__ not in names:
+            continue
         start, cases = time.perf_counter(), round(total * share)
         counts = knock(door, cases, seeded=False)
         seconds = time.perf_counter() - start
@@ -287,6 +291,6 @@ def main(total: int) -> None:
 
 if __name__ == "__main__":
     try:
-        main(int(sys.argv[1]) if len(sys.argv) > 1 else 100_000)
+        main(int(sys.argv[1]) if len(sys.argv) > 1 else 100_000, *sys.argv[2:])
     finally:
         shutil.rmtree(HOME, ignore_errors=True)

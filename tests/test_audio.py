@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import wave
-
 import tracemalloc
+import wave
 
 import numpy as np
 import pytest
@@ -207,13 +206,13 @@ def test_what_is_no_number_is_refused(kind):
 @pytest.mark.parametrize("value", [1e7, 1e38, 1e300])
 def test_samples_beyond_any_scale_are_refused(value):
     """They were taken, and their power is no number in single precision."""
-    with pytest.raises(InputError, match="above 1e\\+06|not numbers"):
+    with pytest.raises(InputError, match=r"above 1e\+06|not numbers"):
         audio.from_samples(np.full((RATE, 2), value), RATE)
 
 
 @pytest.mark.parametrize("rate_hz", [44_101, 191_999])
 def test_a_prime_rate_takes_no_gigabytes(rate_hz):
-    """torchaudio's filter for it would: one row for each of 16,000 phases."""
+    """Torchaudio's filter for it would: one row for each of 16,000 phases."""
     tone = np.sin(2 * np.pi * 440 * np.arange(rate_hz) / rate_hz).astype(np.float32)
     tracemalloc.start()
     heard = audio.from_samples(tone, rate_hz)
