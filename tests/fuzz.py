@@ -198,15 +198,18 @@ CELLS = st.one_of(
 )
 
 
-@given(st.lists(st.lists(CELLS, max_size=6), max_size=6), EDITS, st.booleans())
-def manifests(rows: list[list[str]], edits: tuple, headed: bool) -> None:
+@given(
+    st.lists(st.lists(CELLS, max_size=6), max_size=6), st.one_of(st.none(), EDITS), st.booleans()
+)
+def manifests(rows: list[list[str]], edits: tuple | None, headed: bool) -> None:
     """Tables of anything, half of them with a proper header, damaged or not."""
     gallery()  # so that c0.wav is there
     whole = [["id", "path", "seconds"], ["c0", "c0.wav", "0.6"], ["c1", "c1.wav", ""]]
     lines = [*whole, *rows] if headed else rows
     text = "\n".join(",".join(line) for line in lines)
     path = HOME / "manifest.csv"
-    path.write_bytes(damaged(text.encode("utf-8", "surrogatepass"), edits))
+    content = text.encode("utf-8", "surrogatepass")
+    path.write_bytes(damaged(content, edits) if edits else content)
     ask(read_manifest, path)
 
 
