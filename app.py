@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import numpy as np
     import torch
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from raclap.search import Engine
 
@@ -37,6 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     # Imports of several seconds wait until --help and mistyped flags have had their answer.
+    from starlette.middleware import Middleware
+
     from raclap.config import InputError
     from raclap.interface import build, launch_options
     from raclap.search import CHECKPOINT, Engine
@@ -50,11 +53,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         accelerate(engine)
         threading.Thread(target=warm, args=[engine], daemon=True).start()
         shelf = Shelf(engine)
+        options = launch_options(shelf)
+        options["app_kwargs"]["middleware"] = [Middleware(Headers)]
         build(shelf).launch(
             server_name=args.host or ("0.0.0.0" if "SPACE_ID" in os.environ else None),
             server_port=args.port,
             mcp_server=args.mcp,
-            **launch_options(shelf),
+            **options,
         )
     except (InputError, OSError) as error:
         print(error, file=sys.stderr)
@@ -153,6 +158,38 @@ def accelerate(engine: Engine) -> None:
             model.to(home)
 
     model.encode_speech = spaces.GPU(encode_speech)
+
+
+class Headers:
+    """Adds to every answer of the page what a browser may do with it (ASGI middleware).
+
+    Types are not guessed, the address (it holds the query) is not told to other sites, only
+    Hugging Face may frame the page, as a Space is, and the microphone is the page's own.
+    """
+
+    _EACH = (
+        (b"x-content-type-options", b"nosniff"),
+        (b"referrer-policy", b"same-origin"),
+        (
+            b"content-security-policy",
+            b"frame-ancestors 'self' https://huggingface.co https://*.hf.space; object-src 'none'; "
+            b"base-uri 'self'",
+        ),
+        (b"permissions-policy", b"camera=(), geolocation=(), microphone=(self)"),
+    )
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request as ``app`` does, with the headers added."""
+
+        async def answer(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", []), *self._EACH]
+            await send(message)
+
+        await self.app(scope, receive, answer)
 
 
 def warm(engine: Engine) -> None:

@@ -6,6 +6,8 @@ never cropped at a random place.
 
 from __future__ import annotations
 
+import math
+from numbers import Real
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,7 @@ from raclap.config import InputError
 RATE_HZ = 16_000
 MIN_SECONDS = 0.1
 MAX_SECONDS = 600.0
+MAX_RATE_HZ = 192_000
 WINDOW_SECONDS = 15.0
 SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".oga", ".aiff", ".aif")
 
@@ -23,13 +26,16 @@ _FRAME = 400  # 25 ms, the grain at which silence is judged
 _SILENT_DBFS = -75.0
 _TRIM_DB = 40.0  # below the loud part by this much counts as silence at the ends
 _MARGIN = 1_600  # 0.1 s kept around speech: onsets and decays carry style
+_LOUDEST = 1e6  # above any scale that samples are written at; beyond it single precision ends
+_KERNEL = 4_000_000  # numbers in torchaudio's filters: 44,100 Hz takes 70,000, a prime 700,000,000
+_BLOCK = 1 << 22  # samples decoded at a time: a few bytes may stand for many silent channels
 
 
 def load(path: str | Path) -> np.ndarray:
     """Read an audio file.
 
     Args:
-        path: wav, flac, mp3, ogg or opus; any rate and channel count; 0.1 s to 10 minutes.
+        path: wav, flac, mp3, ogg or opus; to 192 kHz, any channel count; 0.1 s to 10 minutes.
 
     Returns:
         (S,) float32 in about [-1, 1], mono, 16 kHz, untrimmed.
@@ -38,19 +44,25 @@ def load(path: str | Path) -> np.ndarray:
         InputError: no such file, not audio, empty, truncated, silent, too short or too long.
     """
     path = Path(path)
-    if not path.is_file():
-        raise InputError(f"There is no file {path.name!r}; give the path of an audio file.")
-    if path.stat().st_size == 0:
+    try:
+        size = path.stat().st_size if path.is_file() else -1
+    except OSError:  # a name that no file can have
+        size = -1
+    if size < 0:
+        raise InputError(f"There is no file {path.name[:80]!r}; give the path of an audio file.")
+    if size == 0:
         raise InputError(f"{path.name!r} is empty (0 bytes); give an audio file.")
     try:
         with soundfile.SoundFile(path) as file:
+            rate_hz = file.samplerate
             # An hour at 192 kHz would take gigabytes: judge by the header, then by what was read.
-            _check_length(len(file) / file.samplerate, path.name)
-            most = int(MAX_SECONDS * file.samplerate) + 1
-            samples, rate_hz = file.read(most, dtype="float32", always_2d=True), file.samplerate
-    except (soundfile.LibsndfileError, RuntimeError, OSError) as error:
-        if isinstance(error, InputError):
-            raise
+            _check_rate(rate_hz, path.name)
+            _check_length(len(file) / rate_hz, path.name)
+            samples = _mixed(file)
+    except InputError:
+        raise
+    # A name that ends in .raw is a TypeError: soundfile would have to be told what it holds.
+    except (soundfile.LibsndfileError, RuntimeError, OSError, TypeError, ValueError) as error:
         raise InputError(
             f"{path.name!r} cannot be read as audio; wav, flac, mp3, ogg and opus can."
         ) from error
@@ -62,36 +74,42 @@ def from_samples(samples: np.ndarray, rate_hz: int, *, name: str = "The audio") 
 
     Args:
         samples: (S,) or (S, C), float in [-1, 1] or any integer type at full scale.
-        rate_hz: sampling rate of ``samples``.
+        rate_hz: sampling rate of ``samples``, a whole number to 192,000.
         name: what to call the audio in an error.
 
     Returns:
         (S,) float32, mono, 16 kHz.
 
     Raises:
-        InputError: wrong shape, not finite, silent, too short or too long.
+        InputError: wrong type, shape or rate, not finite, silent, too short or too long.
     """
-    samples = np.asarray(samples)
-    if samples.ndim not in (1, 2) or 0 in samples.shape[1:] or rate_hz <= 0:
+    try:
+        samples = np.asarray(samples)
+    except ValueError as error:  # rows of different lengths
+        raise InputError(f"{name} is no array of samples; it must be (S,) or (S, C).") from error
+    if samples.ndim not in (1, 2) or 0 in samples.shape[1:]:
         raise InputError(
             f"{name} has shape {samples.shape} at {rate_hz} Hz; it must be (S,) or (S, C)."
         )
+    if samples.dtype.kind not in "fiub":
+        raise InputError(f"{name} holds {samples.dtype}, not samples; give floats or integers.")
+    _check_rate(rate_hz, name)
+    rate_hz = int(rate_hz)
     _check_length(samples.shape[0] / rate_hz, name)
     if np.issubdtype(samples.dtype, np.integer):
         info = np.iinfo(samples.dtype)
         middle = 0 if info.min < 0 else (int(info.max) + 1) // 2  # unsigned 8-bit rests at 128
         samples = (samples.astype(np.float32) - middle) / (int(info.max) - middle + 1)
-    samples = samples.astype(np.float32, copy=False)
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is told in the next lines
+        samples = samples.astype(np.float32, copy=False)
     if not np.isfinite(samples).all():
         raise InputError(
             f"{name} holds samples that are not numbers (NaN or infinite); export it again."
         )
+    if np.abs(samples).max() > _LOUDEST:
+        raise InputError(f"{name} has samples above {_LOUDEST:.0e}; full scale is 1.")
     mono = samples.mean(axis=1) if samples.ndim == 2 else samples
-    if rate_hz != RATE_HZ:
-        import torch  # a text query needs no audio at all
-        from torchaudio.functional import resample
-
-        mono = resample(torch.from_numpy(np.ascontiguousarray(mono)), rate_hz, RATE_HZ).numpy()
+    mono = _resampled(mono, rate_hz)
     loudest = np.sqrt(_frame_power(mono).max())
     if 20 * np.log10(loudest + 1e-12) < _SILENT_DBFS:
         raise InputError(f"{name} is silent; record or choose something with a voice in it.")
@@ -134,6 +152,43 @@ def windows(waveform: np.ndarray) -> list[np.ndarray]:
     """
     count = max(1, int(np.ceil(len(waveform) / (WINDOW_SECONDS * RATE_HZ))))
     return np.array_split(waveform, count)
+
+
+def _mixed(file: soundfile.SoundFile) -> np.ndarray:
+    """Read a file's first ten minutes as (S,), one block of all channels at a time."""
+    left = int(MAX_SECONDS * file.samplerate) + 1
+    size = max(1, _BLOCK // file.channels)
+    mono = []
+    while left and len(block := file.read(min(size, left), dtype="float32", always_2d=True)):
+        with np.errstate(over="ignore", invalid="ignore"):
+            mono.append(block.mean(axis=1))
+        left -= len(block)
+    return np.concatenate(mono) if mono else np.zeros(0, np.float32)
+
+
+def _resampled(mono: np.ndarray, rate_hz: int) -> np.ndarray:
+    """Bring (S,) samples to 16 kHz."""
+    if rate_hz == RATE_HZ:
+        return mono
+    shared = math.gcd(rate_hz, RATE_HZ)
+    up, down = RATE_HZ // shared, rate_hz // shared
+    if up * down > _KERNEL:  # torchaudio tabulates a filter for every phase
+        from scipy.signal import resample_poly
+
+        return resample_poly(mono, up, down)
+    import torch  # a text query needs no audio at all
+    from torchaudio.functional import resample
+
+    return resample(torch.from_numpy(np.ascontiguousarray(mono)), rate_hz, RATE_HZ).numpy()
+
+
+def _check_rate(rate_hz: float, name: str) -> None:
+    whole = isinstance(rate_hz, Real) and math.isfinite(rate_hz) and rate_hz == int(rate_hz)
+    if not whole or not 1 <= rate_hz <= MAX_RATE_HZ:
+        raise InputError(
+            f"{name} is at {rate_hz} Hz; a sampling rate must be a whole number from 1 to "
+            f"{MAX_RATE_HZ:,}."
+        )
 
 
 def _check_length(seconds: float, name: str) -> None:

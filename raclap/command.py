@@ -223,7 +223,7 @@ def index(args: Namespace) -> dict[str, Any]:
         milvus.save(args.output, *made, **named)
     else:
         Gallery.build(*made, **named).save(output)
-    work.unlink()
+    work.unlink(missing_ok=True)
     return {
         "gallery": str(args.output if remote else output),
         "clips": len(taken.clips),

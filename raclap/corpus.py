@@ -124,7 +124,9 @@ def read_manifest(path: str | Path) -> list[Clip]:
                     )
                 line_of[clip.id] = reader.line_num
                 clips.append(clip)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except InputError:
+        raise
+    except (OSError, ValueError, csv.Error) as error:  # not UTF-8 is a ValueError
         raise InputError(f"The manifest {path} cannot be read as CSV in UTF-8: {error}.") from error
     if not clips:
         raise InputError(f"The manifest {path} has a header but no clips; add one row a clip.")

@@ -13,10 +13,12 @@ the nearest are found (`nearest`).
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import json
+import os
 import shutil
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -176,12 +178,27 @@ class Gallery:
 
         Args:
             folder: made if need be. Audio below it is referred to by relative path.
+
+        Raises:
+            InputError: another process is writing there, or the disk is full or read-only.
         """
         folder = Path(folder).absolute()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with _alone(folder):
+                self._write(folder)
+        except OSError as error:
+            shutil.rmtree(folder / f"{_READY}.part", ignore_errors=True)
+            raise InputError(
+                f"The gallery {folder} cannot be written ({error.strerror or error}); what was "
+                "there before is as it was."
+            ) from error
+
+    def _write(self, folder: Path) -> None:
         fresh = folder / f"{_READY}.part"
         shutil.rmtree(fresh, ignore_errors=True)
         _settle(folder)
-        fresh.mkdir(parents=True)
+        fresh.mkdir()
         write_manifest(self.clips, fresh / MANIFEST, relative_to=folder)
         np.save(fresh / VECTORS, self.vectors, allow_pickle=False)
         nearest.write(self.index, fresh / INDEX)
@@ -210,8 +227,23 @@ class Gallery:
         folder = Path(folder).absolute()
         if not folder.is_dir():
             raise InputError(f"There is no gallery folder {folder}; {_AGAIN} {folder}")
-        _settle(folder)
-        card = read_card(folder)
+        try:
+            _settle(folder)
+            card = read_card(folder)
+            try:
+                return cls._read(folder, card)
+            except InputError:
+                _settle(folder)
+                if read_card(folder) == card:
+                    raise
+                return cls.load(folder)  # it was replaced while it was read
+        except OSError as error:
+            raise InputError(
+                f"The gallery {folder} cannot be read ({error.strerror or error})."
+            ) from error
+
+    @classmethod
+    def _read(cls, folder: Path, card: Card) -> Gallery:
         for name, digest in card.digests.items():
             if not (folder / name).is_file():
                 raise InputError(f"The gallery {folder} has lost its {name}; {_AGAIN} {folder}")
@@ -223,7 +255,7 @@ class Gallery:
         try:
             vectors = np.load(folder / VECTORS, mmap_mode="r", allow_pickle=False)
             index = nearest.read(folder / INDEX)
-        except (ValueError, RuntimeError) as error:
+        except (ValueError, RuntimeError, EOFError, MemoryError) as error:
             raise InputError(
                 f"{VECTORS} or {INDEX} of the gallery {folder} cannot be read; {_AGAIN} {folder}"
             ) from error
@@ -231,6 +263,11 @@ class Gallery:
             raise InputError(
                 f"The gallery {folder} should hold {card.count} clips of {card.dim} numbers; found "
                 f"{len(clips)} clips and vectors of shape {vectors.shape}; {_AGAIN} {folder}"
+            )
+        if vectors.dtype != np.float32 or not nearest.suits(index, card.dim):
+            raise InputError(
+                f"{VECTORS} or {INDEX} of the gallery {folder} is not of the kind that is saved "
+                f"there; {_AGAIN} {folder}"
             )
         return cls(
             name=card.name,
@@ -333,6 +370,21 @@ def _closed(rows: np.ndarray, gaps: Sequence[int]) -> np.ndarray:
     return rows
 
 
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep other processes from writing a folder; a process that dies lets go of it."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise InputError(
+            f"Another process is writing the gallery {folder}; wait until it has finished."
+        ) from None
+    finally:
+        os.close(handle)
+
+
 def _settle(folder: Path) -> None:
     """Let a complete new set of files take its place, also where an earlier save was killed."""
     ready = folder / _READY
@@ -351,12 +403,13 @@ def read_card(folder: Path) -> Card:
     """
     try:
         values = json.loads((folder / CARD).read_text(encoding="utf-8"))
+        json.dumps(values, ensure_ascii=False).encode()  # half of a surrogate pair is no text
     except FileNotFoundError:
         raise InputError(
             f"{folder} is not a gallery (it has no {CARD}); a folder of audio becomes one with: "
             f"python -m raclap index {folder} --output {folder}"
         ) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(
             f"{CARD} of the gallery {folder} cannot be read; {_AGAIN} {folder}"
         ) from error

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import fcntl
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 
@@ -56,8 +57,9 @@ def find_clips(source: str | Path) -> list[Clip]:
     """List the clips of a manifest, or of a folder.
 
     Args:
-        source: manifest, or folder: every audio file below it, hidden ones aside, with what the
-            folder's own manifest.csv says about them if it has one.
+        source: manifest, or folder: every audio file below it, with what the folder's own
+            manifest.csv says about them if it has one. Hidden files are left out, and links that
+            lead out of the folder; a manifest may name files anywhere.
 
     Raises:
         InputError: nothing there, no audio in it, or a manifest that cannot be read.
@@ -68,16 +70,18 @@ def find_clips(source: str | Path) -> list[Clip]:
     if not source.is_dir():
         raise InputError(f"There is no folder or manifest {source} to index.")
     listed = read_manifest(source / MANIFEST) if (source / MANIFEST).is_file() else []
-    known = {Path(clip.path).resolve() for clip in listed}
+    known, home = {Path(clip.path).resolve() for clip in listed}, source.resolve()
     found = [
         Clip(id=path.relative_to(source).as_posix(), path=str(path))
         for path in sorted(source.rglob("*"))
         if path.suffix.lower() in audio.SUFFIXES and path.is_file() and path.resolve() not in known
         if not any(part.startswith(".") for part in path.relative_to(source).parts)
+        if path.resolve().is_relative_to(home)
     ]
     if not listed and not found:
         raise InputError(
-            f"The folder {source} has no audio; it may hold {', '.join(audio.SUFFIXES)} files."
+            f"The folder {source} has no audio; it may hold {', '.join(audio.SUFFIXES)} files, and "
+            "links to such files inside it."
         )
     taken = {clip.id for clip in listed} & {clip.id for clip in found}
     if taken:
@@ -138,6 +142,9 @@ def take_in(
         work.open("a", encoding="utf-8") as file,
         contextlib.closing(examine(waiting)) as finding,
     ):
+        _alone(file, work)
+        if file.tell() and not work.read_bytes().endswith(b"\n"):
+            file.write("\n")  # after a line that a kill cut short
         for key, found in watch(finding, initial=done, total=len(clips)):
             if isinstance(found, str):
                 for clip in owners[key]:
@@ -156,6 +163,16 @@ def take_in(
         vectors=np.array([finding.vector for _, finding in taken], dtype=np.float32),
         skipped=skipped,
     )
+
+
+def _alone(file: TextIO, work: Path) -> None:
+    """Keep other processes from the same work until the file is closed, or this one dies."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise InputError(
+            f"Another process is indexing into {work}; wait for it, or choose another --output."
+        ) from None
 
 
 def here(reader: Reader) -> Examine:
@@ -235,9 +252,10 @@ def read_line(line: str) -> tuple[str, Finding]:
 def _read_work(work: Path) -> dict[str, Finding]:
     """Read the findings of an earlier run; a line cut short by a kill is dropped."""
     findings = {}
-    lines = work.read_text(encoding="utf-8").splitlines() if work.is_file() else []
+    there = work.is_file()
+    lines = work.read_text(encoding="utf-8", errors="replace").splitlines() if there else []
     for line in lines:
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, TypeError):
             key, finding = read_line(line)
             findings[key] = finding
     return findings

@@ -19,6 +19,7 @@ from starlette.responses import FileResponse
 from starlette.routing import Route
 
 from raclap.answers import endpoints, told
+from raclap.audio import SUFFIXES
 from raclap.blender import blender
 from raclap.config import InputError
 from raclap.curator import curator
@@ -59,6 +60,8 @@ _HEADER = Markup("""
 """)
 _BARS = (10, 22, 38, 28, 46, 18, 30, 12)
 
+_UPLOADS = (600, 2_900)  # every so often what is this old goes, in seconds: within the hour
+
 _ABOUT = """
 **Method.** Two networks, one for speech and one for text, place clips and descriptions in one
 space, where what sounds alike lies close (RA-CLAP, Sun et al. 2025). Searching means: nearest in
@@ -72,14 +75,14 @@ it is right.
 **Ethics.** An acted emotion is not a felt one: this page describes how a voice *sounds*, never
 what a person feels, intends or is. Do not use it to judge, select, monitor or identify people. A
 voice is personal data: use recordings only with the speaker's consent. Uploads stay on the machine
-that runs this page, are used for your request only, and are deleted within two hours.
+that runs this page, are used for your request only, and are deleted within the hour.
 """
 
 
 def build(shelf: Shelf) -> gr.Blocks:
     """Return the page around ``shelf``; launch it with `launch_options`."""
     title = "RA-CLAP: find a voice by how it speaks"
-    with gr.Blocks(title=title, analytics_enabled=False, delete_cache=(3600, 3600)) as page:
+    with gr.Blocks(title=title, analytics_enabled=False, delete_cache=_UPLOADS) as page:
         header = markup(_header(shelf.first))
         chosen = gr.Textbox("", visible="hidden", label="Gallery", elem_id="chosen")
         similar, change, relate = (channel(name) for name in ("similar", "change", "relate"))
@@ -132,9 +135,13 @@ def launch_options(shelf: Shelf) -> dict[str, Any]:
             clips = shelf[name].gallery.clips
         except InputError as error:
             raise HTTPException(404) from error
-        if row >= len(clips) or not Path(clips[row].path).is_file():
+        if row >= len(clips):
             raise HTTPException(404)
-        return FileResponse(clips[row].path)
+        # Whatever a gallery from elsewhere names, or a link in it leads to: only audio is served.
+        path = Path(clips[row].path).resolve()
+        if path.suffix.lower() not in SUFFIXES or not path.is_file():
+            raise HTTPException(404)
+        return FileResponse(path)
 
     return {
         "theme": _theme(),

@@ -6,18 +6,23 @@ A checkpoint folder holds everything that inference needs:
 * ``frozen.safetensors``: what never trains, the same for every checkpoint of these encoders
 * ``model.safetensors``: what was trained
 * ``teacher.safetensors``: optional, where the stage-one model differs from this one
-* ``tokenizer/``, and what training and evaluation left: figures, history, a model card
+* ``tokenizer/``
+* ``checksums.json``: SHA-256 of all these, so that damage is noticed
+* what training and evaluation left: figures, history, a model card
 """
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import hashlib
+import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -41,6 +46,7 @@ from raclap.tiny import tiny_speech, tiny_text, tiny_tokenizer
 from raclap.towers import Frames, SpeechTower, TextTower
 
 _FROZEN, _TRAINED, _TEACHER = "frozen.safetensors", "model.safetensors", "teacher.safetensors"
+_CHECKSUMS = "checksums.json"
 _MIN_TEMPERATURE = 0.01
 _CLIPS_AT_ONCE = {"cpu": 1, "cuda": 16}  # in the upper layers; padding costs a CPU more
 _TEXTS_AT_ONCE = {"cpu": 32, "cuda": 512}
@@ -264,6 +270,51 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
         held = {id(t) for m in modules for t in m.state_dict(keep_vars=True).values()}
         return {n for n, t in self.state_dict(keep_vars=True).items() if id(t) in held}
 
+    def save_pretrained(self, save_directory: str | Path, **kwargs: Any) -> str | None:
+        """Write a checkpoint folder, and last of all the sums by which damage to it is noticed.
+
+        A kill in between leaves a folder that cannot be loaded, never a mixture of two models.
+
+        Args:
+            save_directory: made if need be.
+            kwargs: as `PyTorchModelHubMixin.save_pretrained`.
+        """
+        folder = Path(save_directory)
+        result = super().save_pretrained(folder, **kwargs)
+        sums = {
+            path.relative_to(folder).as_posix(): _digest(path)
+            for path in sorted([*folder.glob("*.safetensors"), *folder.glob("tokenizer/**/*")])
+            if path.is_file()
+        }
+        sums["config.json"] = _digest(folder / "config.json")
+        part = folder / f"{_CHECKSUMS}.part"
+        part.write_text(json.dumps(sums, indent=2) + "\n", encoding="utf-8")
+        part.replace(folder / _CHECKSUMS)
+        return result
+
+    @classmethod
+    def from_pretrained(cls, checkpoint: str | Path, **kwargs: Any) -> RACLAP:
+        """Load a checkpoint.
+
+        Args:
+            checkpoint: folder, or name on the hub.
+            kwargs: as `PyTorchModelHubMixin.from_pretrained`.
+
+        Raises:
+            InputError: a folder that is no whole checkpoint.
+        """
+        try:
+            return super().from_pretrained(str(checkpoint), **kwargs)
+        except InputError:
+            raise
+        except Exception as error:  # of any kind: tokenizers raises bare Exceptions
+            if not Path(checkpoint).is_dir():
+                raise
+            reason = " ".join(str(error).split())[:200]
+            raise InputError(
+                f"The checkpoint {checkpoint} is damaged ({reason}); copy it again or retrain."
+            ) from error
+
     def _save_pretrained(self, save_directory: Path) -> None:
         """Write weights in half precision, the tokenizer, and the teacher's differences."""
         folder, state = Path(save_directory), _halved(self)
@@ -294,9 +345,12 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
                 )
         try:
             model = cls(**kwargs)
+            _check_sums(folder)
             state = load_file(folder / _FROZEN) | load_file(folder / _TRAINED)
             model.load_state_dict({name: value.float() for name, value in state.items()})
-            model.tokenizer = AutoTokenizer.from_pretrained(folder / "tokenizer")
+            model.tokenizer = AutoTokenizer.from_pretrained(
+                folder / "tokenizer", trust_remote_code=False
+            )
             if (folder / _TEACHER).is_file():
                 model.keep_teacher(model.copied(load_file(folder / _TEACHER)))
         except (SafetensorError, RuntimeError, TypeError, OSError) as error:
@@ -372,6 +426,22 @@ def _seen(weight: Tensor) -> Tensor:
 def _halved(model: nn.Module) -> dict[str, Tensor]:
     state = model.state_dict()
     return {name: value.detach().half().cpu().contiguous() for name, value in state.items()}
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _check_sums(folder: Path) -> None:
+    """Compare a checkpoint's files with what was saved; one without sums is taken as it is."""
+    with contextlib.suppress(FileNotFoundError):
+        sums = json.loads((folder / _CHECKSUMS).read_text(encoding="utf-8"))
+        for name, sum_ in sums.items():
+            path = folder / name
+            inside = not {"..", "/", ""} & {*Path(name).parts}
+            if not inside or not path.is_file() or _digest(path) != sum_:
+                raise RuntimeError(f"{name} is not what was saved")
 
 
 def _write(path: Path, tensors: dict[str, Tensor]) -> None:

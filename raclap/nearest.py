@@ -129,6 +129,16 @@ def read(path: Path) -> faiss.Index:
     return faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
 
 
+def suits(index: faiss.Index, dim: int) -> bool:
+    """Whether an index that was read is one that `build` makes, of vectors of D numbers."""
+    kinds = (faiss.IndexFlat, faiss.IndexIVF)
+    return (
+        isinstance(index, kinds)
+        and index.d == dim
+        and index.metric_type == faiss.METRIC_INNER_PRODUCT
+    )
+
+
 def is_exact(index: faiss.Index) -> bool:
     """Whether a search misses nothing."""
     return isinstance(index, faiss.IndexFlat)

@@ -12,6 +12,7 @@ Several ranks (``parallel``) share each batch; rank 0 validates, logs and saves.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import random
@@ -288,7 +289,9 @@ class _Run:
             self.model.__dict__.pop("fingerprint", None)
             self.model.save_pretrained(self.output)
             plain = {"stage": self.stage, "config": to_dict(config), "left_out": self.left_out}
-            (self.output / "training.json").write_text(json.dumps(plain, indent=2) + "\n")
+            part = self.output / "training.part"
+            part.write_text(json.dumps(plain, indent=2) + "\n")
+            part.replace(self.output / "training.json")
 
     def finish(self) -> dict[str, float]:
         """Drop what only a resumed run needs."""
@@ -338,6 +341,21 @@ class _Run:
             parameter.data.copy_(value)
         for name, value in state["place"].items():
             setattr(self, name, value)
+        if self.ranks.leads:
+            self._rewind()
+
+    def _rewind(self) -> None:
+        """Drop from the log what came after the point from which the run goes on."""
+        log = self.output / "history.jsonl"
+        kept = []
+        for line in log.read_text().splitlines() if log.is_file() else []:
+            with contextlib.suppress(ValueError):  # the last line, cut short
+                row = json.loads(line)
+                if row["step"] <= self.steps and row["epoch"] <= self.epoch:
+                    kept.append(line + "\n")
+        part = log.with_suffix(".part")
+        part.write_text("".join(kept))
+        part.replace(log)
 
     def _settings(self) -> str:
         settings = to_dict(self.settings), to_dict(self.objective.relations)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 import wave
 
 import numpy as np
@@ -180,14 +181,72 @@ def test_the_longest_is_not_too_long(tmp_path, monkeypatch):
     [
         (np.zeros((10, 10, 10)), RATE),
         (np.float32(1), RATE),
-        (voice(), 0),
-        (voice(), -1),
         (np.zeros((RATE, 0)), RATE),
     ],
 )
 def test_samples_of_another_shape_are_refused(samples, rate_hz):
     with pytest.raises(InputError, match=r"shape .* it must be \(S,\) or \(S, C\)"):
         audio.from_samples(samples, rate_hz)
+
+
+@pytest.mark.parametrize(
+    "rate_hz", [0, -1, 0.5, float("nan"), float("inf"), 192_001, None, "16000"]
+)
+def test_an_impossible_rate_is_refused(rate_hz):
+    with pytest.raises(InputError, match="a sampling rate must be a whole number"):
+        audio.from_samples(voice(), rate_hz)
+
+
+@pytest.mark.parametrize("kind", ["c8", "U3", "O", "M8[s]"])
+def test_what_is_no_number_is_refused(kind):
+    with pytest.raises(InputError, match="not samples"):
+        audio.from_samples(np.zeros(RATE).astype(kind), RATE)
+
+
+@pytest.mark.parametrize("value", [1e7, 1e38, 1e300])
+def test_samples_beyond_any_scale_are_refused(value):
+    """They were taken, and their power is no number in single precision."""
+    with pytest.raises(InputError, match=r"above 1e\+06|not numbers"):
+        audio.from_samples(np.full((RATE, 2), value), RATE)
+
+
+@pytest.mark.parametrize("rate_hz", [44_101, 191_999])
+def test_a_prime_rate_takes_no_gigabytes(rate_hz):
+    """Torchaudio's filter for it would: one row for each of 16,000 phases."""
+    tone = np.sin(2 * np.pi * 440 * np.arange(rate_hz) / rate_hz).astype(np.float32)
+    tracemalloc.start()
+    heard = audio.from_samples(tone, rate_hz)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 100e6
+    assert len(heard) == RATE
+    assert np.abs(np.fft.rfft(heard)).argmax() == 440
+
+
+def test_raw_samples_and_impossible_names_are_refused(tmp_path):
+    (tmp_path / "voice.raw").write_bytes(bytes(1000))
+    with pytest.raises(InputError, match="cannot be read as audio"):
+        audio.load(tmp_path / "voice.raw")
+    for name in ("n" * 5_000, "a\0b"):
+        with pytest.raises(InputError, match="There is no file"):
+            audio.load(tmp_path / name)
+
+
+def test_many_silent_channels_are_mixed_a_block_at_a_time(tmp_path):
+    """Minutes of nothing in many channels are little on disk, and gigabytes once decoded."""
+    path = tmp_path / "many.flac"
+    samples = np.zeros((RATE * 60, 8), np.float32)
+    samples[:, 3] = 0.5 * np.sin(np.arange(len(samples)) / 9)
+    soundfile.write(path, samples, RATE)
+    whole = audio.from_samples(soundfile.read(path, dtype="float32")[0], RATE)
+    with soundfile.SoundFile(path) as file:
+        sizes = []
+        read = file.read
+        file.read = lambda size, **how: sizes.append(size) or read(size, **how)
+        mono = audio._mixed(file)
+    assert max(sizes) * 8 <= audio._BLOCK
+    assert len(sizes) > 1
+    np.testing.assert_array_equal(mono, whole)
 
 
 @pytest.mark.parametrize("gain", [1.0, 1e-2, 2e-3])
