@@ -167,9 +167,9 @@ def test_an_upload_is_what_the_hub_client_accepts(words):
 
 def test_the_settings_of_a_space_are_those_the_app_reads():
     stated = set(re.findall(r"^\| `(RACLAP_\w+)` \|", README, re.MULTILINE))
-    assert stated == set(
-        re.findall(r'environ\.get\("(RACLAP_\w+)"', (ROOT / "app.py").read_text("utf-8"))
-    )
+    readers = (ROOT / "app.py", ROOT / "raclap" / "curator.py", ROOT / "raclap" / "shelf.py")
+    code = "".join(path.read_text("utf-8") for path in readers)
+    assert stated == set(re.findall(r'environ\.get\("(RACLAP_\w+)"', code))
 
 
 def test_the_animation_moves_and_is_small():

@@ -21,6 +21,7 @@ from starlette.testclient import TestClient
 import app
 from raclap import interface
 from raclap.search import Engine
+from raclap.shelf import Shelf
 
 ROOT = Path(__file__).parents[1]
 CODE = [ROOT / "app.py", *sorted((ROOT / "raclap").glob("*.py"))]
@@ -93,7 +94,7 @@ def test_a_gallery_from_elsewhere_cannot_serve_what_is_no_audio(engine, tmp_path
     gallery = engine.gallery
     clips = [replace(gallery.clips[0], path=str(named)), *gallery.clips[1:]]
     options = interface.launch_options(
-        Engine(engine.model, replace(gallery, clips=clips, rows=gallery.rows))
+        Shelf(Engine(engine.model, replace(gallery, clips=clips, rows=gallery.rows)))
     )
     client = TestClient(Starlette(routes=options["app_kwargs"]["routes"]))
     assert client.get("/clips/0").status_code == 404
@@ -101,12 +102,11 @@ def test_a_gallery_from_elsewhere_cannot_serve_what_is_no_audio(engine, tmp_path
 
 
 def test_uploads_are_gone_within_the_hour(engine):
-    page = interface.build(engine)
+    shelf = Shelf(engine)
+    page = interface.build(shelf)
     frequency, age = page.delete_cache
     assert frequency + age < 3600
-    _, url, _ = page.launch(
-        prevent_thread_lock=True, quiet=True, **interface.launch_options(engine)
-    )
+    _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, **interface.launch_options(shelf))
     try:
         answer = httpx.post(f"{url}gradio_api/upload", files={"files": ("../../x.wav", b"RIFF")})
         (upload,) = map(Path, answer.json())
