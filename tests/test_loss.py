@@ -53,7 +53,8 @@ def test_one_hot_targets_are_infonce(logits):
 
 def total(logits, targets, weight):
     second = relational(logits, *targets)
-    return combine(contrastive(logits), second, logits.new_zeros(()), weight, 0.0)
+    none = logits.new_zeros(())
+    return combine(contrastive(logits), second, none, none, weight, 0.0, 0.0)
 
 
 def test_weight_zero_is_infonce_to_the_bit(logits, targets):
@@ -63,9 +64,12 @@ def test_weight_zero_is_infonce_to_the_bit(logits, targets):
 @pytest.mark.parametrize("weight", [0.3, 1.0])
 def test_terms_are_mixed_by_weight(logits, targets, weight):
     first, second, third = contrastive(logits), relational(logits, *targets), logits.var()
-    loss = combine(first, second, third, weight, 0.7)
-    assert (loss.contrastive, loss.relation, loss.attribute) == (first, second, third)
-    torch.testing.assert_close(loss.total, (1 - weight) * first + weight * second + 0.7 * third)
+    fourth = logits.mean()
+    loss = combine(first, second, third, fourth, weight, 0.7, 0.2)
+    terms = (loss.contrastive, loss.relation, loss.attribute, loss.words)
+    assert terms == (first, second, third, fourth)
+    mixed = (1 - weight) * first + weight * second + 0.7 * third + 0.2 * fourth
+    torch.testing.assert_close(loss.total, mixed)
 
 
 def test_the_order_of_the_batch_does_not_matter(logits, targets):

@@ -100,7 +100,7 @@ def test_the_hits_are_those_of_faiss(collection, embedded, top, where):
 
 def test_a_page_or_a_script_finds_the_same_gallery(collection, embedded):
     assert {name for name in vars(Gallery) if name[0] != "_"} - {
-        *("build", "load", "save", "rank", "index")
+        *("build", "load", "save", "rank", "index", "edited", "columns")
     } <= {name for name in dir(collection) if name[0] != "_"}
     for name in ("name", "note", "fingerprint"):
         assert getattr(collection, name) == getattr(embedded, name)
