@@ -156,6 +156,7 @@ def test_a_mistake_is_told_and_nothing_is_lost(
 ) -> None:
     _search(page, "angry")
     page.get_by_label("How should it sound?").fill(text)
+    page.wait_for_timeout(500)  # nobody types and clicks within one frame of a busy browser
     page.get_by_role("button", name="Search", exact=True).click()
     expect(page.get_by_test_id("toast-body")).to_contain_text(sentence)
     expect(page.get_by_label("How should it sound?")).to_have_value(text)
