@@ -228,7 +228,7 @@ def test_the_two_commands_of_the_quick_start():
 def test_the_checks_are_those_of_ci():
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     checks = [words for words in commands() if words[0].endswith("ruff") or "pytest" in words]
-    assert len(checks) == 3
+    assert len(checks) == 4
     assert all(shlex.join(words) in script for words in checks)
 
 
