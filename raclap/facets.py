@@ -17,6 +17,24 @@ from raclap.style import ATTRIBUTES
 FACETS = (*ATTRIBUTES, "language", "speaker", "corpus")
 
 
+def no_facet(name: str, present: Mapping[str, Sequence[str]]) -> InputError:
+    """Refuse to filter by an attribute that no clip has.
+
+    Args:
+        name: of the attribute.
+        present: attribute -> values, of the gallery.
+    """
+    names = ", ".join(present) or "nothing"
+    return InputError(f"Clips of this gallery cannot be filtered by {name!r}; they can by {names}.")
+
+
+def no_value(name: str, value: str, present: Mapping[str, Sequence[str]]) -> InputError:
+    """Refuse to filter by a value that no clip has; arguments as for `no_facet`."""
+    return InputError(
+        f"No clip of this gallery has {name} {value!r}; it has {', '.join(present[name])}."
+    )
+
+
 class Facets:
     """The columns of N clips by which they can be filtered.
 
@@ -43,15 +61,9 @@ class Facets:
         for name, value in where.items():
             values, codes = self._column(name) if name in FACETS else ([], None)
             if not any(values):
-                names = ", ".join(self.values()) or "nothing"
-                raise InputError(
-                    f"Clips of this gallery cannot be filtered by {name!r}; they can by {names}."
-                )
+                raise no_facet(name, self.values())
             if not value or value not in values:
-                raise InputError(
-                    f"No clip of this gallery has {name} {value!r}; "
-                    f"it has {', '.join(self.values()[name])}."
-                )
+                raise no_value(name, value, self.values())
             fits &= codes == values.index(value)
         return np.flatnonzero(fits).astype(np.int64)
 

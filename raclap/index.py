@@ -287,11 +287,7 @@ class Gallery:
         Raises:
             InputError: the fingerprints differ.
         """
-        if fingerprint != self.fingerprint:
-            raise InputError(
-                f"The gallery {self.name!r} was made by another model ({self.fingerprint[:12]}) "
-                f"than this one ({fingerprint[:12]}); index its clips again with this checkpoint."
-            )
+        check_model(repr(self.name), self.fingerprint, fingerprint)
 
     def facets(self) -> dict[str, list[str]]:
         """The values by which clips can be filtered: attribute -> sorted values present."""
@@ -345,6 +341,24 @@ class Gallery:
         if top < 1:
             raise InputError(f"The number of results is {top}; it must be 1 or more.")
         return self.columns.matching(where) if where else None
+
+
+def check_model(gallery: str, maker: str, model: str) -> None:
+    """Refuse a model other than the one that made a gallery's vectors.
+
+    Args:
+        gallery: what to call it.
+        maker: fingerprint of the model that made its vectors.
+        model: fingerprint of the one that is to search it.
+
+    Raises:
+        InputError: they differ.
+    """
+    if model != maker:
+        raise InputError(
+            f"The gallery {gallery} was made by another model ({maker[:12]}) than this one "
+            f"({model[:12]}); index its clips again with this checkpoint."
+        )
 
 
 def _numbered(vectors: np.ndarray, clips: Sequence[Clip]) -> dict[str, int]:

@@ -11,6 +11,7 @@ import base64
 import contextlib
 import fcntl
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -143,7 +144,7 @@ def take_in(
         contextlib.closing(examine(waiting)) as finding,
     ):
         _alone(file, work)
-        if file.tell() and not work.read_bytes().endswith(b"\n"):
+        if file.tell() and _last_byte(work) != b"\n":
             file.write("\n")  # after a line that a kill cut short
         for key, found in watch(finding, initial=done, total=len(clips)):
             if isinstance(found, str):
@@ -163,6 +164,12 @@ def take_in(
         vectors=np.array([finding.vector for _, finding in taken], dtype=np.float32),
         skipped=skipped,
     )
+
+
+def _last_byte(path: Path) -> bytes:
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read()
 
 
 def _alone(file: TextIO, work: Path) -> None:

@@ -27,7 +27,8 @@ import numpy as np
 from raclap import ranking
 from raclap.config import InputError
 from raclap.corpus import Clip
-from raclap.index import FACETS
+from raclap.facets import FACETS, no_facet, no_value
+from raclap.index import check_model
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -103,11 +104,7 @@ class Collection:
         Raises:
             InputError: the fingerprints differ.
         """
-        if fingerprint != self.fingerprint:
-            raise InputError(
-                f"The gallery {self._address} was made by another model ({self.fingerprint[:12]}) "
-                f"than this one ({fingerprint[:12]}); index its clips again with this checkpoint."
-            )
+        check_model(self._address, self.fingerprint, fingerprint)
 
     def facets(self) -> dict[str, list[str]]:
         """The values by which clips can be filtered; reads through the whole collection."""
@@ -138,7 +135,7 @@ class Collection:
             raise InputError(f"The number of results is {top}; it must be 1 or more.")
         for name in where:
             if name not in FACETS:
-                self._refuse(name)
+                raise no_facet(name, self.facets())
         if any(not value or not _sayable(value) for value in where.values()):
             answer = [[] for _ in vectors]
         else:
@@ -248,23 +245,14 @@ class Collection:
             if value and _sayable(value) and self._ask_one(expression({name: value})):
                 continue
             if not self._ask_one(f'{name} != ""'):
-                self._refuse(name)
-            raise InputError(
-                f"No clip of this gallery has {name} {value!r}; "
-                f"it has {', '.join(self.facets()[name])}."
-            )
+                raise no_facet(name, self.facets())
+            raise no_value(name, value, self.facets())
 
     def _ask_one(self, filter: str) -> bool:
         with _told(self._address):
             return bool(
                 self._client.query(self._card.clips, filter=filter, output_fields=["row"], limit=1)
             )
-
-    def _refuse(self, name: str) -> None:
-        names = ", ".join(self.facets()) or "nothing"
-        raise InputError(
-            f"Clips of this gallery cannot be filtered by {name!r}; they can by {names}."
-        )
 
 
 class _Clips(Sequence):

@@ -23,11 +23,8 @@ from raclap.model import RACLAP, Output
 from raclap.parallel import ALONE, Ranks
 from raclap.relation import Wordings, relation, within
 from raclap.style import ATTRIBUTES, VALUES
-from raclap.thesaurus import Words
+from raclap.thesaurus import OWNER, Words
 from raclap.towers import Frames
-
-# Which attribute each value belongs to, in the order of a batch's probes: (V,).
-_OWNER = torch.tensor([i for i, name in enumerate(ATTRIBUTES) for _ in VALUES[name]])
 
 
 class Objective:
@@ -160,14 +157,14 @@ class Objective:
             pooled: (2N, H) of the encoder.
             text: (V + 2N, D) unit vectors of the values' descriptions, then of the words.
         """
-        values, count, device = len(_OWNER), len(words.texts), text.device
+        values, count, device = len(OWNER), len(words.texts), text.device
         related = torch.from_numpy(words.related).to(device)
         # The words learn from the values, not the values from a thesaurus.
         logits = self.model.scale * text[values : values + count] @ text[:values].detach().T
         shares = torch.from_numpy(words.meanings).to(device)
         return loss.synonyms(
             pooled[:count].float(), pooled[count:].float(), related
-        ) + loss.meanings(logits, shares, _OWNER.to(device))
+        ) + loss.meanings(logits, shares, torch.from_numpy(OWNER).to(device))
 
 
 class _Remembered:

@@ -31,6 +31,8 @@ _WITNESSES = 4  # nearest wordings of a value that speak for it
 _SHARPNESS = 0.2  # of the witnesses' voices when they become shares
 _CARRIERS = ("{}", "{}", "a {} voice", "sounds {}", "speaks {}", "with {}", "someone {}")
 _LABELS = tuple((name, value) for name in ATTRIBUTES for value in VALUES[name])
+# (V,) the place among ATTRIBUTES of the attribute that each value belongs to.
+OWNER = np.array([ATTRIBUTES.index(name) for name, _ in _LABELS])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +95,7 @@ class Thesaurus:
             if content(word) & kept:
                 self._meanings[row] = 0
         self._partners = _partners(links, degree, rows[chosen])
-        self._usable = [row for row, (names, _) in enumerate(self._partners) if len(names)]
+        self._usable = [row for row, (places, _) in enumerate(self._partners) if places]
 
     @classmethod
     def read(cls, path: str | Path) -> Thesaurus:
@@ -114,7 +116,7 @@ class Thesaurus:
     def draw(self, count: int, rng: random.Random) -> Words:
         """Draw ``count`` words and partners."""
         rows = [self._usable[rng.randrange(len(self._usable))] for _ in range(count)]
-        partners = [rng.choices(*map(list, self._partners[row]))[0] for row in rows]
+        partners = [rng.choices(*self._partners[row])[0] for row in rows]
         related = self._links[rows][:, partners].toarray() > 0
         related |= np.equal.outer(rows, partners) | np.equal.outer(partners, partners)
         np.fill_diagonal(related, False)
@@ -164,10 +166,9 @@ def _meanings(nearness: np.ndarray, labels: list[list[int]]) -> np.ndarray:
             near = np.sort(nearness[:, columns], axis=1)[:, -_WITNESSES:]
             voices[:, label] = near.sum(1) / _WITNESSES
     shares = np.zeros_like(voices)
-    owner = np.array([ATTRIBUTES.index(name) for name, _ in _LABELS])
     for row, voice in enumerate(voices):
         if voice.max() > 0:
-            among = owner == owner[voice.argmax()]
+            among = OWNER[voice.argmax()] == OWNER
             powers = np.exp((voice[among] - voice[among].max()) / (_SHARPNESS * voice.max()))
             shares[row, among] = powers / powers.sum()
     return shares
@@ -175,7 +176,7 @@ def _meanings(nearness: np.ndarray, labels: list[list[int]]) -> np.ndarray:
 
 def _partners(
     links: csr_matrix, degree: np.ndarray, rows: np.ndarray, at_once: int = 1000
-) -> list[tuple[np.ndarray, np.ndarray]]:
+) -> list[tuple[list[int], list[float]]]:
     """For each word, the places among ``rows`` of its nearest neighbours, and how near they are."""
     found = []
     for start in range(0, len(rows), at_once):
@@ -184,5 +185,5 @@ def _partners(
         for line in near:
             best = np.argsort(-line, kind="stable")[:_PARTNERS]
             best = best[line[best] > 0]
-            found.append((best, line[best]))
+            found.append((best.tolist(), line[best].tolist()))
     return found

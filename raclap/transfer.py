@@ -13,6 +13,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
@@ -65,7 +66,15 @@ def download(
     notes = path.with_name(f"{path.name}.part.json")
     resumed = part.exists()
     if not path.exists():
-        _fill(url, part, notes, origins, size, bool(digest), watch, pause)
+        _Transfer(
+            url=url,
+            part=part,
+            notes=notes,
+            origins=origins,
+            size=size,
+            checked=bool(digest),
+            watch=watch,
+        ).fill(pause)
     whole = path if path.exists() else part
     found = digest_of(whole, digest.partition(":")[0] or "sha256")
     wrong = size is not None and whole.stat().st_size != size
@@ -116,7 +125,10 @@ def read_json(url: str, *, origins: Collection[str]) -> dict:
 
 def waiting(path: Path) -> int:
     """Return how many bytes of an unfinished file have arrived."""
-    part = path.with_name(f"{path.name}.part")
+    return _arrived(path.with_name(f"{path.name}.part"))
+
+
+def _arrived(part: Path) -> int:
     return part.stat().st_size if part.exists() else 0
 
 
@@ -126,97 +138,108 @@ def digest_of(path: Path, algorithm: str = "sha256") -> str:
         return f"{algorithm}:{hashlib.file_digest(file, algorithm).hexdigest()}"
 
 
-def _fill(
-    url: str,
-    part: Path,
-    notes: Path,
-    origins: Collection[str],
-    size: int | None,
-    checked: bool,
-    watch: Watch,
-    pause: float,
-) -> None:
-    """Bring ``part`` to its full length."""
-    tries, why = 0, ""
-    with httpx.Client(timeout=_TIMEOUT) as client:
-        while tries < _TRIES:
-            if tries:
-                _rest(pause * 2 ** (tries - 1), part, size, watch)
-            before = part.stat().st_size if part.exists() else 0
-            try:
-                return _continue(client, url, part, notes, origins, size, checked, watch)
-            except (_CutError, httpx.TransportError) as error:
-                why = _why(error)
-            after = part.stat().st_size if part.exists() else 0
-            tries = 1 if after > before else tries + 1
-    raise InputError(
-        f"{part.stem} could not be fetched from {_host(url)} ({why}); what has arrived is kept, "
-        "and fetching again goes on from there."
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Transfer:
+    """One file on its way.
 
+    Attributes:
+        url: where it is.
+        part: where it gathers.
+        notes: what tells the version of the bytes in ``part``.
+        origins: the only places to ask.
+        size: its length in bytes, if known.
+        checked: whether its digest is known, so that a wrong file would be noticed.
+        watch: told of the bytes so far.
+    """
 
-def _continue(
-    client: httpx.Client,
-    url: str,
-    part: Path,
-    notes: Path,
-    origins: Collection[str],
-    size: int | None,
-    checked: bool,
-    watch: Watch,
-) -> None:
-    """Ask for what is missing of ``part`` and append it."""
-    have = part.stat().st_size if part.exists() else 0
-    if size is not None and have == size:
-        return
-    version = _version(notes, url)
-    # Without a version or a checksum nobody could tell two halves of different files.
-    if have and not (version or checked):
-        have = 0
-    headers = {"Range": f"bytes={have}-"} if have else {}
-    if have and version:
-        headers["If-Range"] = version
-    answer = _open(client, url, origins, headers)
-    try:
-        start = have
-        if answer.status_code == httpx.codes.PARTIAL_CONTENT:
-            start, total = _content_range(answer)
-            if start != have:
-                part.unlink()
-                raise _CutError("its home resumed at another place than asked")
-        elif answer.status_code == httpx.codes.OK:
-            start, length = 0, answer.headers.get("Content-Length", "")
-            total = int(length) if length.isdecimal() else None
-        elif answer.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
-            part.unlink()
-            raise _CutError("its home has a shorter file now")
-        elif answer.status_code in _AGAIN:
-            raise _CutError(f"its home answered {answer.status_code}")
-        else:
-            raise _refused(url, answer)
-        total = total if total is not None else size
-        _check_room(part, (total or 0) - start, total)
-        note = {"url": url, "version": _told_version(answer)}
-        fresh = notes.with_name(f"{notes.name}.new")
-        fresh.write_text(json.dumps(note), encoding="utf-8")
-        # First nothing, then the note, then bytes: a kill never leaves bytes under a wrong note.
-        if start == 0:
-            part.write_bytes(b"")
-        fresh.replace(notes)
-        done = start
-        with part.open("r+b") as file:
-            file.seek(start)
-            for chunk in answer.iter_raw():  # as it comes: a cut loses nothing
-                file.write(chunk)
-                file.flush()
-                done += len(chunk)
-                watch(done, total)
-                if done > min(MOST_BYTES, size if size is not None else MOST_BYTES):
-                    raise InputError(f"{_host(url)} sends more than {part.stem} should have.")
-        if total is not None and done < total:
-            raise _CutError("the connection was cut")
-    finally:
-        answer.close()
+    url: str
+    part: Path
+    notes: Path
+    origins: Collection[str]
+    size: int | None
+    checked: bool
+    watch: Watch
+
+    def fill(self, pause: float) -> None:
+        """Bring ``part`` to its full length."""
+        tries, why = 0, ""
+        with httpx.Client(timeout=_TIMEOUT) as client:
+            while tries < _TRIES:
+                if tries:
+                    self._rest(pause * 2 ** (tries - 1))
+                before = _arrived(self.part)
+                try:
+                    return self._continue(client)
+                except (_CutError, httpx.TransportError) as error:
+                    why = _why(error)
+                tries = 1 if _arrived(self.part) > before else tries + 1
+        raise InputError(
+            f"{self.part.stem} could not be fetched from {_host(self.url)} ({why}); what has "
+            "arrived is kept, and fetching again goes on from there."
+        )
+
+    def _continue(self, client: httpx.Client) -> None:
+        """Ask for what is missing of ``part`` and append it."""
+        have = _arrived(self.part)
+        if self.size is not None and have == self.size:
+            return
+        version = _version(self.notes, self.url)
+        # Without a version or a checksum nobody could tell two halves of different files.
+        if have and not (version or self.checked):
+            have = 0
+        headers = {"Range": f"bytes={have}-"} if have else {}
+        if have and version:
+            headers["If-Range"] = version
+        answer = _open(client, self.url, self.origins, headers)
+        try:
+            start = have
+            if answer.status_code == httpx.codes.PARTIAL_CONTENT:
+                start, total = _content_range(answer)
+                if start != have:
+                    self.part.unlink()
+                    raise _CutError("its home resumed at another place than asked")
+            elif answer.status_code == httpx.codes.OK:
+                start, length = 0, answer.headers.get("Content-Length", "")
+                total = int(length) if length.isdecimal() else None
+            elif answer.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
+                self.part.unlink()
+                raise _CutError("its home has a shorter file now")
+            elif answer.status_code in _AGAIN:
+                raise _CutError(f"its home answered {answer.status_code}")
+            else:
+                raise _refused(self.url, answer)
+            total = total if total is not None else self.size
+            _check_room(self.part, (total or 0) - start, total)
+            note = {"url": self.url, "version": _told_version(answer)}
+            fresh = self.notes.with_name(f"{self.notes.name}.new")
+            fresh.write_text(json.dumps(note), encoding="utf-8")
+            # Nothing, then the note, then bytes: a kill never leaves bytes under a wrong note.
+            if start == 0:
+                self.part.write_bytes(b"")
+            fresh.replace(self.notes)
+            done = start
+            with self.part.open("r+b") as file:
+                file.seek(start)
+                for chunk in answer.iter_raw():  # as it comes: a cut loses nothing
+                    file.write(chunk)
+                    file.flush()
+                    done += len(chunk)
+                    self.watch(done, total)
+                    if done > min(MOST_BYTES, self.size if self.size is not None else MOST_BYTES):
+                        raise InputError(
+                            f"{_host(self.url)} sends more than {self.part.stem} should have."
+                        )
+            if total is not None and done < total:
+                raise _CutError("the connection was cut")
+        finally:
+            answer.close()
+
+    def _rest(self, seconds: float) -> None:
+        """Wait, but let ``watch`` end it."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            self.watch(_arrived(self.part), self.size)
+            time.sleep(min(0.2, left))
 
 
 def _open(
@@ -273,14 +296,6 @@ def _check_room(part: Path, missing: int, total: int | None) -> None:
             f"{part.stem} needs {missing / 1e6:,.0f} MB more in {part.parent}, where "
             f"{free / 1e6:,.0f} MB are free; make room there."
         )
-
-
-def _rest(seconds: float, part: Path, size: int | None, watch: Watch) -> None:
-    """Wait, but let ``watch`` end it."""
-    until = time.monotonic() + seconds
-    while (left := until - time.monotonic()) > 0:
-        watch(part.stat().st_size if part.exists() else 0, size)
-        time.sleep(min(0.2, left))
 
 
 def _refused(url: str, answer: httpx.Response) -> InputError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -29,6 +30,19 @@ PATIENCE_MS = 60_000  # a busy machine is slow, not wrong
 # What a clip of somebody's own folder may be called, and what it may claim to say.
 HOSTILE_NAME = "<img src=x onerror=\"window.hacked='name'\">"
 HOSTILE_TEXT = "${window.hacked='text'} {{#with 1}}<script>window.hacked=1</script>{{/with}}"
+
+
+def serious(page: playwright.Page, within: str = "html") -> list[str]:
+    """What axe-core finds wrong in the part of the page that ``within`` selects, in its words."""
+    axe = resources.files(pytest.importorskip("axe_core_python")) / "axe.min.js"
+    page.evaluate(axe.read_text("utf-8"))
+    question = "async part => (await axe.run(part, {resultTypes: ['violations']})).violations"
+    return [
+        f"{each['id']}: {node['html'][:160]}"
+        for each in page.evaluate(question, within)
+        if each["impact"] in ("serious", "critical")
+        for node in each["nodes"]
+    ]
 
 
 def make_engine(folder: Path, count: int = 12) -> Engine:

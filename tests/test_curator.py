@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from importlib import resources
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from conftest import HOSTILE_NAME, PATIENCE_MS, make_engine
+from conftest import HOSTILE_NAME, PATIENCE_MS, make_engine, serious
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 from home import Host, serving, zipped
@@ -269,21 +268,10 @@ def test_programs_list_and_choose_galleries(address: str, shelf: Shelf) -> None:
 def test_the_tab_fits_and_axe_finds_nothing_serious(
     page: playwright.Page, host: Host, shelf: Shelf, tmp_path: Path
 ) -> None:
-    axe = resources.files(pytest.importorskip("axe_core_python")) / "axe.min.js"
-
     def fine() -> None:
         page.wait_for_timeout(400)
         assert page.evaluate("innerWidth - document.documentElement.scrollWidth") >= 0
-        page.evaluate(axe.read_text("utf-8"))
-        found = page.evaluate(
-            "async () => (await axe.run({resultTypes: ['violations']})).violations"
-        )
-        assert [
-            f"{each['id']}: {node['html'][:160]}"
-            for each in found
-            if each["impact"] in ("serious", "critical")
-            for node in each["nodes"]
-        ] == []
+        assert serious(page) == []
 
     _open(page, "Galleries")
     expect(button(page, "Fetch Vowels")).to_be_visible()

@@ -9,11 +9,10 @@ import statistics
 import subprocess
 import sys
 import textwrap
-from importlib import resources
 from pathlib import Path
 
 import pytest
-from conftest import CHROMIUM, HOSTILE_NAME, HOSTILE_TEXT
+from conftest import CHROMIUM, HOSTILE_NAME, HOSTILE_TEXT, serious
 from stub import write_voice
 
 from raclap.search import Engine
@@ -385,42 +384,31 @@ def test_the_code_that_is_shown_works(page: playwright.Page, tmp_path: Path, voi
     "page", [(1280, "light"), (1280, "dark"), (390, "light")], indirect=True, ids=str
 )
 def test_axe_finds_no_serious_violation(page: playwright.Page, voice: Path) -> None:
-    axe = resources.files(pytest.importorskip("axe_core_python")) / "axe.min.js"
-
-    def serious() -> list[str]:
+    def fine() -> None:
         page.wait_for_function("!document.querySelector('.pending')")  # dimmed until it is there
         page.wait_for_timeout(300)  # colours change over a moment
-        found = page.evaluate(
-            "async () => (await axe.run({resultTypes: ['violations']})).violations"
-        )
-        return [
-            f"{each['id']}: {node['html'][:160]}"
-            for each in found
-            if each["impact"] in ("serious", "critical")
-            for node in each["nodes"]
-        ]
+        assert serious(page) == []
 
-    page.evaluate(axe.read_text("utf-8"))
-    assert serious() == []
+    fine()
     _search(page, "an angry man")
-    assert serious() == []
+    fine()
     _open(page, "Voice")
     page.locator("#voice input[type=file]").set_input_files(voice)
     expect(page.get_by_role("heading", name="Clips that sound most alike")).to_be_visible()
-    assert serious() == []
+    fine()
     _open(page, "Blend")
     page.get_by_label("Like this clip").click()
     page.get_by_role("option").nth(2).click()
     page.get_by_role("button", name="slower", exact=True).click()
     expect(page.locator(".ladder")).to_have_count(2)
-    assert serious() == []
+    fine()
     _compare(page)
-    assert serious() == []
+    fine()
     _open(page, "Map")
     expect(page.locator(".atlas circle")).to_have_count(12)
-    assert serious() == []
+    fine()
     page.get_by_role("button", name="Use from code").click()
-    assert serious() == []
+    fine()
 
 
 @pytest.mark.parametrize("page", [(390, "light")], indirect=True, ids=str)
