@@ -65,6 +65,23 @@ def timed(work: Callable[[], object]) -> float:
     return time.monotonic() - start
 
 
+class Moment:
+    """When to kill: at random within what the work takes.
+
+    That is measured once, perhaps on a machine that was busy just then, so it shrinks with every
+    round that ended by itself: otherwise such a harness would never kill again, nor end.
+    """
+
+    def __init__(self, work: Callable[[], object], rng: random.Random) -> None:
+        self.seconds, self._rng = timed(work), rng
+
+    def strike(self, work: Callable[[], object], first: float, last: float) -> bool:
+        """Run the work, and kill it between two shares of its time; whether that was needed."""
+        dead = killed(work, self._rng.uniform(first, last) * self.seconds)
+        self.seconds *= 1.02 if dead else 0.8
+        return dead
+
+
 def save(home: Path, rounds: int, rng: random.Random) -> dict[str, int]:
     """A gallery is saved over another: it is the one or the other."""
     clips = [
@@ -76,11 +93,12 @@ def save(home: Path, rounds: int, rng: random.Random) -> dict[str, int]:
     ]
     folder = home / "gallery"
     galleries[0].save(folder)
-    seconds, found = timed(lambda: galleries[1].save(folder)), {"a": 0, "b": 0, "killed": 0}
+    moment = Moment(lambda: galleries[1].save(folder), rng)
+    found = {"a": 0, "b": 0, "killed": 0}
     names = {"a": 1, "b": -1}
     while found["killed"] < rounds:
         other = galleries[(found["a"] + found["b"]) % 2]
-        found["killed"] += killed(lambda other=other: other.save(folder), rng.uniform(0, seconds))
+        found["killed"] += moment.strike(lambda other=other: other.save(folder), 0, 1)
         left = Gallery.load(folder)
         np.testing.assert_array_equal(left.vectors, names[left.name] * ones)
         found[left.name] += 1
@@ -101,13 +119,13 @@ def index(home: Path, rounds: int, rng: random.Random) -> dict[str, int]:
         words = ("index", home / "voices", "--output", output, "--checkpoint", home / "model")
         return __main__.main([str(word) for word in words])
 
-    seconds = timed(lambda: make(home / "whole"))
+    moment = Moment(lambda: make(home / "whole"), rng)
     expected = Gallery.load(home / "whole")
     output, work = home / "parted", home / ".parted.indexing.jsonl"
     found = {"killed": 0, "finished": 0, "most findings kept": 0}
     before = 0
     while found["killed"] < rounds:
-        found["killed"] += (dead := killed(lambda: make(output), rng.uniform(0.1, 0.9) * seconds))
+        found["killed"] += (dead := moment.strike(lambda: make(output), 0.1, 0.9))
         kept = len(intake._read_work(work))
         whole = None
         with contextlib.suppress(InputError):
@@ -153,11 +171,11 @@ def train(home: Path, rounds: int, rng: random.Random) -> dict[str, int]:
     def make(output: Path) -> None:
         room.train(config=config, stage="ess", manifest=["manifest.csv"], output=output)
 
-    seconds = timed(lambda: make(home / "whole"))
+    moment = Moment(lambda: make(home / "whole"), rng)
     output = home / "parted"
     found = {"killed": 0, "finished": 0, "most steps kept": 0, "whole checkpoints": 0}
     while found["killed"] < rounds:
-        found["killed"] += (dead := killed(lambda: make(output), rng.uniform(0.05, 0.5) * seconds))
+        found["killed"] += (dead := moment.strike(lambda: make(output), 0.05, 0.5))
         state = output / "resume" / "state.pt"
         if state.is_file():
             steps = torch.load(state, weights_only=True)["place"]["steps"]

@@ -24,6 +24,7 @@ def test_what_is_killed_goes_on_and_nothing_is_lost(door):
         capture_output=True,
         text=True,
         check=False,
+        timeout=300,
     )
     assert found.returncode == 0, found.stderr[-3000:]
     assert json.loads(found.stdout)["killed"] == 20
