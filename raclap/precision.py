@@ -15,8 +15,13 @@ FAST_BFLOAT16 = any(torch.cpu.get_capabilities().get(name) for name in ("avx512_
 
 
 class Halved(nn.Linear):
-    """A linear layer that infers in bfloat16: half the time, and the sum goes on in float32."""
+    """A linear layer that infers in bfloat16: half the time, and the sum goes on in float32.
 
+    Attributes:
+        stays: the result stays in bfloat16, since only another such layer will take it.
+    """
+
+    stays = False
     _kept: tuple[object, list[Tensor]] | None = None  # of which weights, and these halved
 
     @classmethod
@@ -27,7 +32,7 @@ class Halved(nn.Linear):
         return twin.train(layer.training)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (..., in) to (..., out), in the precision of ``x``."""
+        """Map (..., in) to (..., out)."""
         if not (FAST_BFLOAT16 and torch.is_inference_mode_enabled() and x.device.type == "cpu"):
             return super().forward(x)
         # Weights are loaded and trained in place: the version tells when the copy is out of date.
@@ -36,16 +41,19 @@ class Halved(nn.Linear):
         kept = self._kept
         if kept is None or kept[0] != key:
             kept = self._kept = (key, [weight.bfloat16() for weight in held])
-        return linear(x.bfloat16(), *kept[1]).to(x.dtype)
+        result = linear(x.bfloat16(), *kept[1])
+        return result if self.stays else result.float()
 
     def __getstate__(self) -> dict[str, object]:
         """Leave the halved weights out of copies."""
         return {name: value for name, value in self.__dict__.items() if name != "_kept"}
 
 
-def halve(layers: nn.ModuleList, names: tuple[str, ...]) -> None:
-    """Replace the linear layers called ``names``, dotted, in each of ``layers``."""
+def halve(layers: nn.ModuleList, names: dict[str, bool]) -> None:
+    """Replace linear layers by their dotted names in each of ``layers``; the value says `stays`."""
     for layer in layers:
-        for name in names:
+        for name, stays in names.items():
             parent, _, own = name.rpartition(".")
-            setattr(layer.get_submodule(parent), own, Halved.of(layer.get_submodule(name)))
+            twin = Halved.of(layer.get_submodule(name))
+            twin.stays = stays
+            setattr(layer.get_submodule(parent), own, twin)

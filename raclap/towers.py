@@ -25,9 +25,10 @@ from raclap.audio import RATE_HZ
 from raclap.config import PROSODY_ALONE, SpeechConfig, TextConfig
 from raclap.precision import halve
 
-# Five sixths of a Whisper layer's multiplications. Values and what attention puts out stay in full
-# precision: the last sixth, but most of the rounding.
-_HALVED = ("fc1", "fc2", "self_attn.q_proj", "self_attn.k_proj")
+# All of a Whisper layer's multiplications by weights. What fc1 gives only goes on into fc2, which
+# would round it again.
+_HALVED = {f"self_attn.{name}_proj": False for name in ("q", "k", "v", "out")}
+_HALVED |= {"fc1": True, "fc2": False}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,6 +33,15 @@ def test_inference_is_close_and_in_half_precision(layer, fast):
     assert torch.cosine_similarity(found, exact).min() > 0.9999
 
 
+def test_what_another_halved_layer_takes_stays_halved(layer, fast):
+    first, second = Halved.of(layer), Halved.of(nn.Linear(32, 8))
+    first.stays = True
+    with torch.inference_mode():
+        between = first(torch.randn(5, 64))
+        assert between.dtype == torch.bfloat16
+        assert second(between).dtype == torch.float32
+
+
 def test_training_stays_in_full_precision(layer, fast):
     x = torch.randn(5, 64)
     assert torch.equal(Halved.of(layer)(x), layer(x))
@@ -59,9 +68,10 @@ def test_weights_that_change_in_place_are_halved_again(layer, fast):
 def test_weights_keep_their_names_and_are_shared(layer):
     model = nn.ModuleList([nn.ModuleDict({"fc": layer, "inner": nn.ModuleDict({"q": layer})})])
     before = model.state_dict()
-    halve(model, ("fc", "inner.q"))
+    halve(model, {"fc": False, "inner.q": True})
     assert isinstance(model[0]["fc"], Halved)
     assert isinstance(model[0]["inner"]["q"], Halved)
+    assert (model[0]["fc"].stays, model[0]["inner"]["q"].stays) == (False, True)
     assert model.state_dict().keys() == before.keys()
     assert model[0]["fc"].weight is layer.weight
 
