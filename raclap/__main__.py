@@ -100,7 +100,7 @@ def parser() -> argparse.ArgumentParser:
         help="never train on or validate with it; repeatable",
     )
     verb.add_argument(
-        "--thesaurus", metavar="FILE", type=Path, help="related words, for settings with words"
+        "--fresh-text", action="store_true", help="take only the speech tower from --init"
     )
 
     verb = _verb(verbs, "study", "train recipes that differ in nothing else, over several seeds")

@@ -75,7 +75,7 @@ def train(args: Namespace) -> dict[str, Any] | None:
             output=args.output,
             init=args.init,
             leave_out=args.leave_out,
-            thesaurus=args.thesaurus,
+            fresh_text=args.fresh_text,
             ranks=ranks,
         )
     if not ranks.leads:

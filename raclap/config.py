@@ -141,7 +141,7 @@ class TrainConfig:
         positives: ``pair``, each description belongs to its clip alone; ``style``, it fits every
             clip of the batch that has all it mentions.
         attributes: weight of the term that asks for each attribute by itself; 0 leaves it out.
-        words: weight of what a thesaurus knows of words (see ``thesaurus``); 0 leaves it out.
+        reading: weight of the term that asks each description what it says; 0 leaves it out.
         epochs: passes over the training clips.
         batch: B, clips in a step.
         head_rate: peak learning rate of pooling, prosody branch, projections and temperature.
@@ -164,7 +164,7 @@ class TrainConfig:
     loss: str = "infonce"
     positives: str = "pair"
     attributes: float = 0.0
-    words: float = 0.0
+    reading: float = 0.0
     epochs: int = 2
     batch: int = 128
     head_rate: float = 5e-4
@@ -185,7 +185,7 @@ class TrainConfig:
         _require(self.loss in ("infonce", "sigmoid"), self, "loss", "infonce or sigmoid")
         _require(self.positives in ("pair", "style"), self, "positives", "pair or style")
         rates = ("head_rate", "speech_rate", "text_rate", "weight_decay")
-        for name in ("wordings", "attributes", "words", *rates):
+        for name in ("wordings", "attributes", "reading", *rates):
             _require(getattr(self, name) >= 0, self, name, "0 or more")
         _require(0 <= self.average < 1, self, "average", "from 0 to below 1")
         for name in ("warmup", "partial", "same_corpus"):

@@ -31,7 +31,6 @@ from raclap.config import InputError, TrainConfig
 from raclap.corpus import Clip, measured
 from raclap.parallel import ALONE, Ranks
 from raclap.style import ATTRIBUTES, VALUES, Style
-from raclap.thesaurus import Thesaurus, Words
 from raclap.towers import Frames, SpeechTower
 from raclap.wording import Description, describe, partial, prompts
 
@@ -250,7 +249,6 @@ class Batch:
         styles: of the clips, everything that is known.
         descriptions: one a clip, true of it, possibly of a part of its style only.
         probes: a description of each single value, by attribute; empty unless asked for.
-        words: drawn from a thesaurus, if there is one.
     """
 
     frames: Frames
@@ -258,7 +256,6 @@ class Batch:
     styles: list[Style]
     descriptions: list[Description]
     probes: dict[str, list[Description]]
-    words: Words | None = None
 
 
 class _Epoch(Dataset):
@@ -271,10 +268,8 @@ class _Epoch(Dataset):
         config: TrainConfig,
         epoch: int,
         ranks: Ranks = ALONE,
-        thesaurus: Thesaurus | None = None,
     ) -> None:
         self.features, self.config, self.epoch, self.ranks = features, config, epoch, ranks
-        self.thesaurus = thesaurus if config.words else None
         rng = random.Random(f"{config.seed}/{epoch}")
         self.groups = grouped(features, rows, config, rng)
 
@@ -295,8 +290,7 @@ class _Epoch(Dataset):
             descriptions=[
                 _draw(clip.style, config, key, rng) for key, clip in zip(keys, clips, strict=True)
             ],
-            probes=_probes(rng) if config.attributes or self.thesaurus else {},
-            words=self.thesaurus and self.thesaurus.draw(config.batch, rng),
+            probes=_probes(rng) if config.attributes or config.reading else {},
         )
 
 
@@ -308,7 +302,6 @@ def batches(
     epoch: int,
     start: int = 0,
     workers: int = 0,
-    thesaurus: Thesaurus | None = None,
     ranks: Ranks = ALONE,
 ) -> Iterator[Batch]:
     """Yield one epoch of batches: shuffled, length-bucketed, the same for the same seed and epoch.
@@ -320,10 +313,9 @@ def batches(
         epoch: decides the shuffle with the seed.
         start: batches of the epoch to skip, for going on where a run stopped.
         workers: processes that prepare batches ahead; the batches are the same for any number.
-        thesaurus: words for the text tower, if ``config`` asks for them.
         ranks: who shares the frames of a batch; all else of it is the same for each.
     """
-    plan = _Epoch(features, rows, config, epoch, ranks, thesaurus)
+    plan = _Epoch(features, rows, config, epoch, ranks)
     ahead = {"prefetch_factor": 4} if workers else {}
     yield from DataLoader(
         plan, batch_size=None, sampler=range(start, len(plan)), num_workers=workers, **ahead

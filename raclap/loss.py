@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy, logsigmoid, normalize
+from torch.nn.functional import cross_entropy, logsigmoid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,14 +17,14 @@ class Loss:
         contrastive: against the pairing.
         relation: cross-entropy against the soft relations; 0 where none are given.
         attribute: each attribute by itself; 0 where it is not asked for.
-        words: what a thesaurus knows of words; 0 where there is none.
+        reading: each attribute that a description mentions; 0 where it is not asked for.
         total: what is minimised.
     """
 
     contrastive: Tensor
     relation: Tensor
     attribute: Tensor
-    words: Tensor
+    reading: Tensor
     total: Tensor
 
 
@@ -64,12 +64,12 @@ def attribute(logits: Tensor, truth: Tensor, allowed: Tensor) -> Tensor:
     """Cross-entropy over the values of one attribute.
 
     Args:
-        logits: (B, V), scale * cosine of each clip with a description of each value alone.
+        logits: (B, V), scale * cosine of each clip or text with a description of each value alone.
         truth: (B,) index of the value, -1 where it is unknown.
-        allowed: (B, V) bool, the values that the clip's corpus has.
+        allowed: (B, V) bool, the values to choose from, such as those that the clip's corpus has.
 
     Returns:
-        The mean over clips that know their value, and it is among the allowed; 0 if none does.
+        The mean over rows that know their value, and it is among the allowed; 0 if none does.
     """
     known = (truth >= 0) & allowed.gather(1, truth.clamp(min=0)[:, None])[:, 0]
     masked = logits.masked_fill(~allowed, float("-inf"))
@@ -78,70 +78,37 @@ def attribute(logits: Tensor, truth: Tensor, allowed: Tensor) -> Tensor:
     return cross_entropy(masked[known], truth[known])
 
 
-def synonyms(words: Tensor, partners: Tensor, related: Tensor, temperature: float = 0.05) -> Tensor:
-    """InfoNCE of words and related words; other related words are not held against a word.
-
-    Args:
-        words: (N, H).
-        partners: (N, H), one for each word.
-        related: (N, N) bool, pairs off the diagonal that are left out.
-        temperature: of the cosines.
-    """
-    logits = normalize(words, dim=-1) @ normalize(partners, dim=-1).T / temperature
-    return contrastive(logits.masked_fill(related, -1e4))
-
-
-def meanings(logits: Tensor, shares: Tensor, owner: Tensor) -> Tensor:
-    """Cross-entropy of words with the values of the attribute that each speaks of.
-
-    Args:
-        logits: (N, V), scale * cosine of each word with a description of each value alone.
-        shares: (N, V), what share of a word's meaning each value has; zeros where unknown.
-        owner: (V,) index of the attribute that a value belongs to.
-
-    Returns:
-        The mean over words that mean something; 0 if none does.
-    """
-    known = shares.sum(1) > 0
-    if not known.any():
-        return logits.new_zeros(())
-    shares, logits = shares[known], logits[known]
-    among = owner[None] == owner[shares.argmax(1)][:, None]
-    chances = logits.masked_fill(~among, float("-inf")).log_softmax(1)
-    return -(shares * chances.masked_fill(~among, 0.0)).sum(1).mean()
-
-
 def combine(
     contrastive: Tensor,
     relation: Tensor,
     attribute: Tensor,
-    words: Tensor,
+    reading: Tensor,
     relation_weight: float,
     attribute_weight: float,
-    words_weight: float,
+    reading_weight: float,
 ) -> Loss:
-    """Sum the terms: (1 - w) * contrastive + w * relation + v * attribute + u * words.
+    """Sum the terms: (1 - w) * contrastive + w * relation + v * attribute + u * reading.
 
     Args:
         contrastive: scalar.
         relation: scalar.
         attribute: scalar.
-        words: scalar.
+        reading: scalar.
         relation_weight: w, from 0 to 1; at 0 nothing of the relation is left.
         attribute_weight: v, 0 or more.
-        words_weight: u, 0 or more.
+        reading_weight: u, 0 or more.
     """
     total = (1 - relation_weight) * contrastive if relation_weight else contrastive
     if relation_weight:
         total = total + relation_weight * relation
     if attribute_weight:
         total = total + attribute_weight * attribute
-    if words_weight:
-        total = total + words_weight * words
+    if reading_weight:
+        total = total + reading_weight * reading
     return Loss(
         contrastive=contrastive,
         relation=relation,
         attribute=attribute,
-        words=words,
+        reading=reading,
         total=total,
     )

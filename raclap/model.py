@@ -112,6 +112,11 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
             model.tokenizer = tiny_tokenizer()
         return model
 
+    def renew_text(self) -> None:
+        """Start the text tower again: its encoder as pretrained, its head untrained."""
+        new = RACLAP.create(self.config)
+        self.text.load_state_dict(new.text.state_dict())
+
     # ------------------------------------------------------------------ encoding
 
     @property

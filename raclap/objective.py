@@ -23,7 +23,6 @@ from raclap.model import RACLAP, Output
 from raclap.parallel import ALONE, Ranks
 from raclap.relation import Wordings, relation, within
 from raclap.style import ATTRIBUTES, VALUES
-from raclap.thesaurus import OWNER, Words
 from raclap.towers import Frames
 
 
@@ -67,40 +66,34 @@ class Objective:
         count = len(batch.styles)
         texts = [description.text for description in batch.descriptions]
         probes = [probe.text for each in batch.probes.values() for probe in each]
-        words = [] if batch.words is None else batch.words.texts + batch.words.partners
         frames = batch.frames.on(self.model.device)
         with torch.autocast(self.model.device.type, torch.bfloat16):
-            student, pooled = self._student(frames, texts + probes + words, count)
+            student = self._student(frames, texts + probes, count)
         logits = student.logits[:, :count]  # (B, B)
         clips = metrics.codes(batch.styles)
         said = metrics.codes([description.style for description in batch.descriptions])
         paired = self._paired(logits, clips, said)
-        related = asked = worded = logits.new_zeros(())
+        related = asked = read = logits.new_zeros(())
         if self.teacher is not None and self.relations.weight:
             fixed = self.relations.student_temperature
             tempered = student.speech @ student.text[:count].T / fixed if fixed else logits
             related = loss.relational(tempered, *self._relations(batch, frames, clips, said))
         if probes and self.config.attributes:
-            asked = self._attributes(student.logits[:, count:], batch.corpora, clips)
-        if batch.words is not None:
-            worded = self._words(batch.words, pooled[-len(words) :], student.text[count:])
+            asked = self._attributes(student.logits[:, count:], clips, self._allowed(batch.corpora))
+        if probes and self.config.reading:
+            said_of = self.model.logits(student.text[:count], student.text[count:])
+            read = self._attributes(said_of, said)
         weight = self.relations.weight if self.teacher is not None else 0.0
         return loss.combine(
-            paired, related, asked, worded, weight, self.config.attributes, self.config.words
+            paired, related, asked, read, weight, self.config.attributes, self.config.reading
         )
 
-    def _student(self, frames: Frames, texts: Sequence[str], count: int) -> tuple[Output, Tensor]:
-        """The student's answer to the whole batch of ``count`` clips, whoever reckons its rows.
-
-        Returns:
-            The answer, and the texts as the encoder pools them, (N, H).
-        """
-        pooled = self.pool(self.ranks.share(texts))
-        part: Output = self.model(frames, pooled)
+    def _student(self, frames: Frames, texts: Sequence[str], count: int) -> Output:
+        """The student's answer to the whole batch of ``count`` clips, whoever reckons its rows."""
+        part: Output = self.model(frames, self.pool(self.ranks.share(texts)))
         speech = self.ranks.gather(part.speech, count)
         text = self.ranks.gather(part.text, len(texts))
-        answer = Output(speech=speech, text=text, logits=self.model.logits(speech, text))
-        return answer, self.ranks.gather(pooled, len(texts))
+        return Output(speech=speech, text=text, logits=self.model.logits(speech, text))
 
     def _paired(self, logits: Tensor, clips: np.ndarray, said: np.ndarray) -> Tensor:
         """The term that knows only which description belongs to which clip, or which fit it."""
@@ -136,35 +129,29 @@ class Objective:
         temperature = settings.temperature
         return relation(similarity, temperature), relation(similarity.T, temperature)
 
-    def _attributes(self, logits: Tensor, corpora: Sequence[str], clips: np.ndarray) -> Tensor:
-        """Each attribute by itself: which of the values of its corpus does a clip have?"""
-        terms, start = [], 0
-        for column, name in enumerate(ATTRIBUTES):
-            values = len(VALUES[name])
-            allowed = torch.stack([self._scopes[corpus][name] for corpus in corpora])
-            truth = torch.from_numpy(clips[:, column]).long().to(logits.device)
-            terms.append(
-                loss.attribute(logits[:, start : start + values], truth, allowed.to(logits.device))
-            )
-            start += values
-        return torch.stack(terms).mean()
+    def _allowed(self, corpora: Sequence[str]) -> list[Tensor]:
+        """By attribute, the values to choose from for a clip of each corpus: (B, V) bool."""
+        return [
+            torch.stack([self._scopes[corpus][name] for corpus in corpora]) for name in ATTRIBUTES
+        ]
 
-    def _words(self, words: Words, pooled: Tensor, text: Tensor) -> Tensor:
-        """Related words lie close in the encoder, and near the values that they speak of.
+    def _attributes(
+        self, logits: Tensor, codes: np.ndarray, allowed: Sequence[Tensor] | None = None
+    ) -> Tensor:
+        """Each attribute by itself: which of its values does a clip have, or a description say?
 
         Args:
-            words: N words and partners.
-            pooled: (2N, H) of the encoder.
-            text: (V + 2N, D) unit vectors of the values' descriptions, then of the words.
+            logits: (B, V) with the descriptions of all values of all attributes.
+            codes: (B, A) index of the value, -1 where there is none.
+            allowed: by attribute, the values to choose from; by default all.
         """
-        values, count, device = len(OWNER), len(words.texts), text.device
-        related = torch.from_numpy(words.related).to(device)
-        # The words learn from the values, not the values from a thesaurus.
-        logits = self.model.scale * text[values : values + count] @ text[:values].detach().T
-        shares = torch.from_numpy(words.meanings).to(device)
-        return loss.synonyms(
-            pooled[:count].float(), pooled[count:].float(), related
-        ) + loss.meanings(logits, shares, torch.from_numpy(OWNER).to(device))
+        terms, start = [], 0
+        for column, name in enumerate(ATTRIBUTES):
+            part = logits[:, start : (start := start + len(VALUES[name]))]
+            truth = torch.from_numpy(codes[:, column]).long().to(part.device)
+            choice = torch.ones_like(part, dtype=torch.bool) if allowed is None else allowed[column]
+            terms.append(loss.attribute(part, truth, choice.to(part.device)))
+        return torch.stack(terms).mean()
 
 
 class _Remembered:

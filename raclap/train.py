@@ -38,13 +38,12 @@ from raclap.essr import Bench, Protocol, classify
 from raclap.model import RACLAP
 from raclap.objective import Objective
 from raclap.parallel import ALONE, Ranks
-from raclap.thesaurus import Thesaurus
 from raclap.towers import Frames
 from raclap.wording import describe
 
 CACHE = Path(".cache/features")
 _SPLITS = ("train", "valid")
-_TERMS = ("total", "contrastive", "relation", "attribute", "words")
+_TERMS = ("total", "contrastive", "relation", "attribute", "reading")
 _LOG_STEPS = 10
 _WORKERS = 4  # processes that prepare batches for a GPU
 _VALIDATIONS = 10  # about so many in a run
@@ -61,7 +60,7 @@ def train(
     output: str | Path,
     init: str | Path | None = None,
     leave_out: Sequence[str] = (),
-    thesaurus: str | Path | None = None,
+    fresh_text: bool = False,
     cache: str | Path = CACHE,
     device: str = "",
     ranks: Ranks = ALONE,
@@ -78,7 +77,8 @@ def train(
             then distorts the pretrained features less.
         leave_out: corpora of which no clip is trained on or validated with, so that they can be
             tested as unseen; ``init`` must have left them out, too.
-        thesaurus: file of related words, for settings that ask for ``words``.
+        fresh_text: take only the speech tower from ``init``; the text tower starts from its
+            pretrained encoder.
         cache: folder for the frames of the frozen layers.
         device: ``cpu`` or ``cuda``; by default a GPU if there is one.
         ranks: who trains together; all of them see ``output`` and ``cache``.
@@ -96,15 +96,12 @@ def train(
     if init is not None:
         _check_start(Path(init), leave_out)
     settings: TrainConfig = getattr(config, stage)
-    if settings.words and not (thesaurus and settings.text_rate):
-        raise InputError(
-            f"{stage}.words is {settings.words}; it needs a thesaurus and a text rate above 0."
-        )
-    known_words = Thesaurus.read(thesaurus) if settings.words and thesaurus else None
     torch.manual_seed(settings.seed)
 
     # ---- model
     model = RACLAP.create(config.model) if init is None else RACLAP.from_pretrained(str(init))
+    if init is not None and fresh_text:
+        model.renew_text()
     teacher = model.copied() if stage == "ra" else None
     model.keep_teacher(teacher)
 
@@ -131,7 +128,7 @@ def train(
         learning.settle(model.speech)
         held_out.settle(model.speech)
 
-    return fit(model, learning, held_out, config, stage, output, leave_out, known_words, ranks)
+    return fit(model, learning, held_out, config, stage, output, leave_out, ranks)
 
 
 def fit(
@@ -142,7 +139,6 @@ def fit(
     stage: str,
     output: str | Path,
     left_out: Sequence[str] = (),
-    thesaurus: Thesaurus | None = None,
     ranks: Ranks = ALONE,
 ) -> dict[str, float]:
     """Run the loop of one stage; see :func:`train`.
@@ -155,7 +151,6 @@ def fit(
         stage: ``ess`` or ``ra``.
         output: checkpoint folder.
         left_out: corpora that were left out, for the record.
-        thesaurus: words for the text tower.
         ranks: who trains together.
     """
     settings, output = getattr(config, stage), Path(output)
@@ -170,7 +165,7 @@ def fit(
     ranks.agree([*model.state_dict(keep_vars=True).values(), *objective.parameters])
     ranks.wait()  # until all have read where to go on
     while run.epoch < settings.epochs:
-        run.one_epoch(learning, thesaurus)
+        run.one_epoch(learning)
         due = run.epoch % max(1, settings.epochs // _VALIDATIONS) == 0
         if ranks.leads and (due or run.epoch == settings.epochs):
             with run.averaged():
@@ -206,7 +201,7 @@ class _Run:
         self.saved = time.monotonic()
         (output / "resume").mkdir(parents=True, exist_ok=True)
 
-    def one_epoch(self, features: Features, thesaurus: Thesaurus | None = None) -> None:
+    def one_epoch(self, features: Features) -> None:
         """Train on what is left of the current epoch."""
         self.model.train()
         plan = batches(
@@ -217,7 +212,6 @@ class _Run:
             start=self.batch,
             # On a CPU the batches and the model would compete for the same cores.
             workers=_WORKERS if self.model.device.type == "cuda" else 0,
-            thesaurus=thesaurus,
             ranks=self.ranks,
         )
         total = self.total_steps // self.settings.epochs

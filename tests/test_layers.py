@@ -17,7 +17,7 @@ SHARED = (
     *("precision", "towers", "tiny", "model", "relation", "figures"),
 )
 LEARNING = (
-    *("parallel", "thesaurus", "data", "loss", "metrics", "objective", "essr", "evaluate"),
+    *("parallel", "data", "loss", "metrics", "objective", "essr", "evaluate"),
     *("results", "compare", "train", "study"),
 )
 USING = (

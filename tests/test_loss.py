@@ -66,7 +66,7 @@ def test_terms_are_mixed_by_weight(logits, targets, weight):
     first, second, third = contrastive(logits), relational(logits, *targets), logits.var()
     fourth = logits.mean()
     loss = combine(first, second, third, fourth, weight, 0.7, 0.2)
-    terms = (loss.contrastive, loss.relation, loss.attribute, loss.words)
+    terms = (loss.contrastive, loss.relation, loss.attribute, loss.reading)
     assert terms == (first, second, third, fourth)
     mixed = (1 - weight) * first + weight * second + 0.7 * third + 0.2 * fourth
     torch.testing.assert_close(loss.total, mixed)

@@ -128,3 +128,29 @@ def test_each_attribute_is_asked_for_among_the_values_of_its_corpus(model, batch
     # values, nothing is asked.
     alone = replace(batch, styles=[Style(emotion="angry")] * 2 + [Style(speed="low")] * 2)
     assert cost(model, replace(alone, probes=probes), attributes=0.5).attribute == 0
+
+
+def test_each_description_is_asked_what_it_says(model, batch):
+    probes = {
+        name: [describe(Style(**{name: value}), random.Random(0)) for value in VALUES[name]]
+        for name in ATTRIBUTES
+    }
+    asked = replace(batch, probes=probes)
+    found = cost(model, asked, reading=0.5)
+    torch.testing.assert_close(found.total, found.contrastive + 0.5 * found.reading)
+    assert found.attribute == 0
+    # By hand: of what each description mentions, among all values of that attribute.
+    with torch.autocast("cpu", torch.bfloat16):
+        texts = [each.text for each in batch.descriptions]
+        texts += [probe.text for each in probes.values() for probe in each]
+        text = model(batch.frames.on(model.device), model.pool_texts(texts)).text
+    expected, start = [], len(batch.descriptions)
+    for name in ATTRIBUTES:
+        stop = start + len(VALUES[name])
+        rows = [i for i, said in enumerate(SAID) if getattr(said, name)]
+        truth = torch.tensor([VALUES[name].index(getattr(SAID[i], name)) for i in rows])
+        logits = model.scale * text[rows] @ text[start:stop].T
+        loss = torch.nn.functional.cross_entropy(logits, truth) if rows else torch.zeros(())
+        expected.append(loss)
+        start = stop
+    torch.testing.assert_close(found.reading, torch.stack(expected).mean(), rtol=1e-3, atol=1e-3)
