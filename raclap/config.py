@@ -200,6 +200,7 @@ HEADS = TrainConfig(
     text_rate=0.0,
     average=0.999,
     attributes=1.0,
+    reading=1.0,
     positives="style",
     wordings=3,
 )
