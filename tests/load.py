@@ -32,7 +32,7 @@ PATIENCE = 600  # seconds; a busy machine is slow, not wrong
 
 
 def memory(process: int, name: str = "VmRSS") -> float:
-    """Memory of a process in MB."""
+    """Memory of a process in MiB."""
     lines = Path(f"/proc/{process}/status").read_text().splitlines()
     return round(int(next(line for line in lines if line.startswith(name)).split()[1]) / 1024, 1)
 
@@ -123,7 +123,7 @@ def main(clients: int = 50, requests: int = 1000) -> dict:
             "told busy": dict(busy),
             "seconds in all": round(time.perf_counter() - start, 1),
             "seconds": each,
-            "memory MB": {
+            "memory MiB": {
                 "before": before,
                 "halfway": half,
                 "after": memory(app.pid),
