@@ -15,6 +15,9 @@ from urllib.parse import quote
 
 import gradio as gr
 from markupsafe import escape
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse
 
 from raclap.cards import Sound
 from raclap.config import InputError
@@ -25,6 +28,9 @@ from raclap.shelf import Shelf
 _log = logging.getLogger(__name__)
 
 _UNEXPECTED = "Something went wrong on our side; it was logged. Please try again."
+
+PLACES = 32  # in the queue; whoever comes later is told so
+_BUSY = f"{PLACES} requests are waiting already; please try again in a moment."
 
 ENDPOINTS = ("search_by_text", "search_by_audio", "describe", "blend", "galleries")
 
@@ -64,6 +70,18 @@ def told(
             raise gr.Error(_UNEXPECTED, print_exception=False) from error
 
     return guarded
+
+
+async def busy(request: Request, error: HTTPException) -> JSONResponse:
+    """Say in our words that the queue is full; any other 503 stays as it is.
+
+    Gradio's clients have words of their own for 503 and give the answer's for other statuses: so
+    the page gets 429. Programs get 503, which is how gradio_client knows a full queue.
+    """
+    status, detail = error.status_code, str(error.detail)
+    if detail.startswith("Queue is full"):
+        status, detail = 429 if request.headers.get("x-gradio-user") == "app" else 503, _BUSY
+    return JSONResponse({"detail": detail}, status, {"Retry-After": "5"})
 
 
 def given(clip: str | None) -> str:

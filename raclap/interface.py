@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse
 from starlette.routing import Route
 
-from raclap.answers import endpoints, told
+from raclap.answers import PLACES, busy, endpoints, told
 from raclap.audio import SUFFIXES
 from raclap.blender import blender
 from raclap.config import InputError
@@ -120,7 +120,7 @@ def build(shelf: Shelf) -> gr.Blocks:
             gr.Markdown(_ABOUT)
         panel(shelf, chosen, compared)
         endpoints(shelf)
-    return page.queue(max_size=32)
+    return page.queue(max_size=PLACES)
 
 
 def launch_options(shelf: Shelf) -> dict[str, Any]:
@@ -156,7 +156,8 @@ def launch_options(shelf: Shelf) -> dict[str, Any]:
             "routes": [
                 Route("/clips/{row:int}", sound),
                 Route("/clips/{gallery}/{row:int}", sound),
-            ]
+            ],
+            "exception_handlers": {503: busy},
         },
     }
 

@@ -124,11 +124,13 @@ class Reader:
     def hear(self, waveform: np.ndarray) -> np.ndarray:
         """Return the vector (D,) of a waveform; who asks twice about one clip waits once."""
         key = hashlib.sha256(np.ascontiguousarray(waveform)).digest()
-        if key not in self._heard:
-            if len(self._heard) >= _REMEMBERED:
+        vector = self._heard.get(key)
+        if vector is None:
+            vector = encode_clips(self.model, [waveform])[0]
+            if len(self._heard) >= _REMEMBERED:  # by another thread's clips too
                 self._heard.clear()
-            self._heard[key] = encode_clips(self.model, [waveform])[0]
-        return self._heard[key]
+            self._heard[key] = vector
+        return vector
 
     def read(self, waveform: np.ndarray, name: str = "recording", top: int = 5) -> Reading:
         """Tell how a clip is spoken.

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 from stub import StubModel, write_voice
 
@@ -104,6 +108,28 @@ def address(shelf: Shelf) -> Iterator[str]:
     _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, **options)
     yield url
     page.close()
+
+
+@contextmanager
+def crowded(address: str, engine: Engine) -> Iterator[httpx.Response]:
+    """Fill the page's queue; what the first one hears who does not fit in.
+
+    Until the end one search is on and the others wait.
+    """
+    over = threading.Event()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine, "search_text", lambda *_, **__: over.wait(PATIENCE_MS / 1000) and [])
+        try:
+            question = {"data": ["anybody", 1, None, "", False, ""]}
+            for _ in range(100):
+                answer = httpx.post(f"{address}gradio_api/call/search_by_text", json=question)
+                if answer.status_code != 200:
+                    break
+            yield answer
+        finally:
+            over.set()
+            while httpx.post(f"{address}gradio_api/call/galleries", json={"data": []}).is_error:
+                time.sleep(0.05)
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,9 @@ import numpy as np
 import soundfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
 from stub import StubModel, write_voice
 
 from raclap import audio, index, query

@@ -22,6 +22,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
 from stub import write_voice
 from toys import tiny_model
 

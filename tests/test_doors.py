@@ -35,6 +35,14 @@ def test_whatever_comes_is_taken_or_refused_in_a_sentence(door):
     assert min(counts.values()) > 0  # both happen, so the cases mean something
 
 
+def test_each_harness_finds_what_it_tests_from_anywhere(tmp_path):
+    """As Python starts them: the folder of the script is on the path, that of the project not."""
+    program = "import sys; sys.path[0] = sys.argv[1]; import fuzz, golden, kills, load"
+    alone = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    folder = Path(__file__).parent
+    subprocess.run([sys.executable, "-c", program, folder], check=True, cwd=tmp_path, env=alone)
+
+
 @pytest.fixture
 def gallery(tmp_path) -> Gallery:
     clips = [Clip(id=f"c{n}", path=str(write_voice(tmp_path / f"c{n}.wav"))) for n in range(3)]

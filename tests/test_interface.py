@@ -9,12 +9,20 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 import soundfile
+from conftest import crowded
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
+from gradio_client.utils import QueueError
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.routing import Route
+from starlette.testclient import TestClient
 
+from raclap.answers import busy
 from raclap.interface import build, launch_options
 from raclap.search import Engine
 from raclap.shelf import Shelf
@@ -213,6 +221,33 @@ def test_a_server_path_is_not_an_upload(address: str, engine: Engine) -> None:
             event = json.load(answer)["event_id"]
         with urllib.request.urlopen(f"{address}gradio_api/call/describe/{event}") as answer:
             assert b"event: error" in answer.read()
+
+
+def test_who_comes_when_the_queue_is_full_is_told_so_in_a_sentence(
+    address: str, client: Client, engine: Engine
+) -> None:
+    sentence = "32 requests are waiting already; please try again in a moment."
+    with crowded(address, engine) as answer:
+        assert (answer.status_code, answer.json()) == (503, {"detail": sentence})
+        assert int(answer.headers["retry-after"]) > 0
+        # At 503 Gradio's clients say something of their own, at 429 its page repeats the answer.
+        with pytest.raises(QueueError, match="Queue is full! Please try again"):
+            client.predict("angry", 1, api_name="/search_by_text")
+        answer = httpx.post(
+            f"{address}gradio_api/queue/join",
+            json={"data": [], "fn_index": 0, "session_hash": "one"},
+            headers={"x-gradio-user": "app"},
+        )
+        assert (answer.status_code, answer.json()) == (429, {"detail": sentence})
+    assert client.predict("angry", 1, api_name="/search_by_text")["hits"]
+
+
+def test_a_page_that_closes_is_not_called_busy() -> None:
+    def closing(_: object) -> None:
+        raise HTTPException(503, "Queue is stopped.")
+
+    site = Starlette(routes=[Route("/", closing)], exception_handlers={503: busy})
+    assert TestClient(site).get("/").json() == {"detail": "Queue is stopped."}
 
 
 def test_our_own_fault_is_logged_and_answered_by_a_generic_sentence(

@@ -12,7 +12,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from conftest import CHROMIUM, HOSTILE_NAME, HOSTILE_TEXT, serious
+from conftest import CHROMIUM, HOSTILE_NAME, HOSTILE_TEXT, crowded, serious
 from stub import write_voice
 
 from raclap.search import Engine
@@ -247,6 +247,26 @@ def test_nothing_to_read_is_told(page: playwright.Page) -> None:
     _open(page, "Voice")
     page.get_by_role("button", name="Read this voice").click()
     expect(page.get_by_test_id("toast-body")).to_contain_text("There is no voice yet")
+
+
+def test_who_comes_when_the_queue_is_full_is_told_so_and_may_ask_again(
+    page: playwright.Page, address: str, engine: Engine
+) -> None:
+    _search(page, "an angry man")
+    shown = _ids(page, "#results")
+    with crowded(address, engine):
+        page.get_by_label("How should it sound?").fill("a sad woman")
+        page.get_by_label("How should it sound?").press("Enter")
+        expect(page.get_by_test_id("toast-body")).to_contain_text(
+            "32 requests are waiting already; please try again in a moment."
+        )
+        assert _ids(page, "#results") == shown
+    page.get_by_label("How should it sound?").press("Enter")
+    best = engine.search_text("a sad woman", 1)[0].clip.id
+    assert best != shown[0]
+    expect(page.locator("#results .hit [data-tell=similar]").first).to_have_attribute(
+        "data-clip", best
+    )
 
 
 # ---------------------------------------------------------------------- blend

@@ -295,6 +295,17 @@ def test_a_damaged_cache_is_made_again(tmp_path, content):
     assert model.texts_encoded == 0
 
 
+def test_a_vector_is_told_though_another_thread_forgets_it_at_once(clips):
+    class Forgetful(dict):
+        def __setitem__(self, key, value):
+            self.clear()
+
+    reader = Reader(StubModel())
+    reader._heard = Forgetful()
+    waveform = audio.load(clips[0].path)
+    assert np.allclose(reader.hear(waveform), StubModel().encode_speech([waveform])[0])
+
+
 def test_a_folder_is_searched_for_audio_and_its_own_manifest(tmp_path):
     write_voice(tmp_path / "b.wav")
     write_voice(tmp_path / "deep" / "A.WAV")
