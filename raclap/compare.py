@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from raclap import figures, metrics
+from raclap import curves, metrics
 from raclap.config import InputError
 from raclap.evaluate import put
 from raclap.metrics import Estimate
@@ -153,5 +153,5 @@ def illustrate(comparison: Mapping, folder: str | Path) -> list[Path]:
         places = {label: (path[0], corpus, *path[1:]) for label, path in _MAIN.items()}
         found[model] = {label: taken[path] for label, path in places.items() if path in taken}
     where = "speech of all corpora" if corpus == "pooled" else corpus
-    figure = figures.difference_intervals(found, comparison["about"]["base"], where)
+    figure = curves.difference_intervals(found, comparison["about"]["base"], where)
     return save({"differences": figure}, folder)

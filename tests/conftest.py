@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from raclap.search import Engine
 from raclap.shelf import Shelf
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from playwright import sync_api as playwright
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
@@ -43,6 +45,13 @@ def serious(page: playwright.Page, within: str = "html") -> list[str]:
         if each["impact"] in ("serious", "critical")
         for node in each["nodes"]
     ]
+
+
+def drawn(figure: Figure) -> Figure:
+    """Return a figure, proven to draw: some mistakes show only then."""
+    figure.savefig(file := io.BytesIO(), format="png")
+    assert file.getvalue().startswith(b"\x89PNG")
+    return figure
 
 
 def make_engine(folder: Path, count: int = 12) -> Engine:

@@ -14,14 +14,15 @@ PACKAGE = ROOT / "raclap"
 SHARED = (
     *("config", "audio", "prosody", "style", "lexicon", "query", "wording"),
     *("layouts", "tables", "corpus", "transfer", "unpack", "homes"),
-    *("precision", "towers", "tiny", "model", "relation", "figures"),
+    *("precision", "towers", "tiny", "model", "relation", "canvas", "heatmaps"),
 )
 LEARNING = (
     *("parallel", "thesaurus", "data", "loss", "metrics", "objective", "essr", "evaluate"),
-    *("results", "compare", "train", "study"),
+    *("curves", "results", "compare", "train", "study"),
 )
 USING = (
-    *("facets", "nearest", "index", "sketch", "reading", "checkpoint", "timeline", "evidence"),
+    *("facets", "nearest", "index", "sketch", "reading", "checkpoint"),
+    *("timeline", "evidence", "exhibits"),
     *("intake", "cluster", "comparison", "ranking", "milvus", "search", "shelf"),
     *("words", "sheets", "cards", "portrait", "matrix", "reasons", "atlas", "stock", "snippets"),
     *("answers", "widgets", "finder", "listener", "blender", "pairs", "panel"),
