@@ -138,7 +138,7 @@ def evaluate(args: Namespace) -> dict[str, Any]:
 
 def _compare(args: Namespace) -> dict[str, Any]:
     """Set reports against each other; nothing but --output writes files."""
-    from raclap import compare, results
+    from raclap import differences, results
 
     if args.checkpoint or args.corpus:
         raise InputError("--compare reads reports; leave out --checkpoint and --corpus.")
@@ -152,12 +152,12 @@ def _compare(args: Namespace) -> dict[str, Any]:
                 f"--compare gives {name!r} twice or no name; tell the models apart with NAME=FILE."
             )
         files[name] = listed.split(",")
-    found = compare.compare({name: [*map(results.read, each)] for name, each in files.items()})
-    pages = compare.document(found)
+    found = differences.compare({name: [*map(results.read, each)] for name, each in files.items()})
+    pages = differences.document(found)
     if args.output:
         _write_json(args.output, found)
         folder = args.output.with_suffix("")
-        pictures = [] if args.no_figures else compare.illustrate(found, folder)
+        pictures = [] if args.no_figures else differences.illustrate(found, folder)
         links = [f"![{picture.stem}](<{folder.name}/{picture.name}>)\n" for picture in pictures]
         text = "\n".join([pages, *links]).encode()
         _write(args.output.with_suffix(".md"), lambda file: file.write(text))

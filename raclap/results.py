@@ -1,7 +1,7 @@
 """A report of the benchmark is read: as its figures, as tables, as pictures.
 
 In: a report as ``evaluate`` made it. Out: Markdown and PNG files. Deliberately not here: running
-the benchmark, several reports against each other (`compare`), and where results are written.
+the benchmark, several reports against each other (`differences`), and where results are written.
 """
 
 from __future__ import annotations

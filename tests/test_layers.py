@@ -12,13 +12,13 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "raclap"
 
 SHARED = (
-    *("config", "audio", "prosody", "style", "lexicon", "query", "wording"),
+    *("config", "files", "audio", "prosody", "style", "lexicon", "query", "wording"),
     *("layouts", "tables", "corpus", "transfer", "unpack", "homes"),
     *("precision", "towers", "tiny", "model", "relation", "canvas", "heatmaps"),
 )
 LEARNING = (
     *("parallel", "thesaurus", "data", "loss", "metrics", "objective", "essr", "evaluate"),
-    *("curves", "results", "compare", "train", "study"),
+    *("curves", "results", "differences", "train", "study"),
 )
 USING = (
     *("facets", "nearest", "index", "sketch", "reading", "checkpoint"),

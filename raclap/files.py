@@ -1,0 +1,26 @@
+"""Single files: the digest of one, and a write that leaves the old file or the new one."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def digest_of(path: Path, algorithm: str = "sha256") -> str:
+    """Return the digest of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, algorithm).hexdigest()
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a place beside a file to write to, which takes the file's name once it is whole.
+
+    A kill or an error in between leaves the old file, and a hidden ``.NAME.part`` that the next
+    writer overwrites. For one writer at a time.
+    """
+    part = path.with_name(f".{path.name}.part")
+    yield part
+    part.replace(path)
