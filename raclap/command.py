@@ -191,6 +191,7 @@ def index(args: Namespace) -> dict[str, Any]:
 
     from raclap import cluster, milvus
     from raclap.checkpoint import CHECKPOINT
+    from raclap.collection import Collection
     from raclap.index import Gallery, read_card
     from raclap.intake import find_clips, take_in
 
@@ -213,7 +214,7 @@ def index(args: Namespace) -> dict[str, Any]:
     if not remote:
         _refuse_loss(args.source.absolute(), output, taken.skipped)
     try:  # a gallery that is made again keeps its name and note
-        before = milvus.load(args.output) if remote else read_card(output)
+        before = Collection.load(args.output) if remote else read_card(output)
         name, note = before.name, before.note
     except InputError:
         name, note = output.stem if remote else output.name, ""
