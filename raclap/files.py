@@ -19,8 +19,9 @@ def replacing(path: Path) -> Iterator[Path]:
     """Give a place beside a file to write to, which takes the file's name once it is whole.
 
     A kill or an error in between leaves the old file, and a hidden ``.NAME.part`` that the next
-    writer overwrites. For one writer at a time.
+    writer overwrites. For one writer at a time. The folder is made if need be.
     """
+    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
     yield part
     part.replace(path)

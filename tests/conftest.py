@@ -1,11 +1,15 @@
-"""The page over a stub model: an engine, its launched page, and a browser to look at it with."""
+"""The page and the command line over a stub model.
+
+An engine, its launched page, a browser to look at it with; verbs that succeed or are refused.
+"""
 
 from __future__ import annotations
 
 import io
+import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,8 +18,11 @@ from urllib.parse import urlsplit
 import pytest
 from stub import StubModel, write_voice
 
+from raclap import search
+from raclap.__main__ import main
 from raclap.corpus import Clip
 from raclap.index import Gallery
+from raclap.reading import Reader
 from raclap.search import Engine
 from raclap.shelf import Shelf
 
@@ -113,6 +120,55 @@ def address(shelf: Shelf) -> Iterator[str]:
     _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, **options)
     yield url
     page.close()
+
+
+@pytest.fixture
+def model(monkeypatch: pytest.MonkeyPatch) -> StubModel:
+    """Answer every request for a checkpoint with the stub."""
+    model = StubModel()
+    monkeypatch.setattr(search, "open_reader", lambda checkpoint: Reader(model))
+    return model
+
+
+@pytest.fixture
+def voices(tmp_path: Path) -> Path:
+    """A folder of four clips with a manifest."""
+    for f0 in (100, 140, 190, 250):
+        write_voice(tmp_path / "voices" / "clips" / f"{f0}.wav", f0)
+    rows = ["id,path,gender,emotion"]
+    rows += [f"v{f0},clips/{f0}.wav,male,sad" for f0 in (100, 140)]
+    rows += [f"v{f0},clips/{f0}.wav,female,angry" for f0 in (190, 250)]
+    (tmp_path / "voices" / "manifest.csv").write_text("\n".join(rows) + "\n")
+    return tmp_path / "voices"
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., dict]:
+    """Run a verb that must succeed; give its JSON."""
+
+    def run(*argv: object) -> dict:
+        code = main([str(word) for word in argv])
+        out, err = capsys.readouterr()
+        assert code == 0, err
+        return json.loads(out)
+
+    return run
+
+
+@pytest.fixture
+def refused(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Run a verb that must be refused; give its one sentence."""
+
+    def refused(*argv: object) -> str:
+        code = main([str(word) for word in argv])
+        out, err = capsys.readouterr()
+        lines = [line for line in err.replace("\r", "\n").splitlines() if line.strip()]
+        sentence = lines[-1]
+        assert (code, out) == (2, "")
+        assert [line for line in lines if "%|" not in line] == [sentence]  # beside progress bars
+        return sentence
+
+    return refused
 
 
 @pytest.fixture(scope="module")

@@ -29,7 +29,7 @@ USING = (
     *("explorer", "curator", "interface"),
 )
 # The command line joins learning and using.
-DOORS = ("rivals", "benchmark", "timings", "command", "__main__")
+DOORS = ("rivals", "benchmark", "timings", "arguments", "command", "reports", "__main__")
 ORDER = (*SHARED, *LEARNING, *USING, *DOORS)
 PAGE = {*USING[USING.index("answers") :]}  # what knows gradio
 
