@@ -1,7 +1,8 @@
 """The words of a command line become values: places, settings, filters, reports, descriptions.
 
 In: words that argparse took apart, and files that they name. Out: values, or an error that says
-which word is wrong. Deliberately not here: which words there are (`__main__`).
+which word is wrong. What takes long to import is imported where it is needed, as in `command`.
+Deliberately not here: which words there are (`__main__`).
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from raclap import config
 from raclap.config import InputError
-from raclap.query import check_text
 
 if TYPE_CHECKING:
     from raclap.reading import Reader
@@ -103,14 +103,16 @@ def lines(file: Path) -> list[str]:
     Raises:
         InputError: the file is empty or not UTF-8, or a line is no description.
     """
+    from raclap.query import check_text
+
     try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
+        found = file.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise InputError(f"{file} is not text in UTF-8; save it as such.") from error
-    if not lines:
+    if not found:
         raise InputError(f"{file} is empty; write one description a line.")
     texts = []
-    for number, line in enumerate(lines):
+    for number, line in enumerate(found):
         try:
             texts.append(check_text(line))
         except InputError as error:

@@ -1,8 +1,9 @@
-"""Single files: the digest of one, and a write that leaves the old file or the new one."""
+"""Files on this machine: their digest, writing one that a kill cannot halve, and the cache."""
 
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,12 @@ def digest_of(path: Path, algorithm: str = "sha256") -> str:
     """Return the digest of a file's bytes, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, algorithm).hexdigest()
+
+
+def cache() -> Path:
+    """Return the user's folder for what this program can make or fetch again."""
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return home / "raclap"
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from pathlib import Path
 import faiss
 import numpy as np
 
-from raclap import config, nearest
+from raclap import config, nearest, ranking
 from raclap.config import InputError
 from raclap.corpus import Clip, read_manifest, write_manifest
 from raclap.facets import FACETS, Facets
@@ -315,13 +315,18 @@ class Gallery:
             return np.empty((len(vectors), 0), np.float32), np.empty((len(vectors), 0), np.int64)
         return nearest.search(self.index, self.vectors, vectors, count, allowed)
 
-    def rank(
-        self, scores: np.ndarray, top: int, where: Mapping[str, str] | None = None
+    def less(
+        self,
+        wanted: np.ndarray,
+        unwanted: np.ndarray,
+        top: int,
+        where: Mapping[str, str] | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Order clips by scores that are more than a cosine, among those that satisfy the filter.
+        """Rank all clips that satisfy the filter by `ranking.less`.
 
         Args:
-            scores: (N,) of all clips.
+            wanted: (D,) unit vector.
+            unwanted: (D,) unit vector.
             top: K, 1 or more.
             where: as for `search`.
 
@@ -333,6 +338,7 @@ class Gallery:
         """
         allowed = self._matching(top, where)
         allowed = np.arange(len(self.clips)) if allowed is None else allowed
+        scores = ranking.less(self.vectors @ wanted, self.vectors @ unwanted)
         rows = allowed[np.argsort(-scores[allowed], kind="stable")][:top]
         return scores[rows], rows
 

@@ -60,7 +60,7 @@ class Hit:
     Attributes:
         rank: from 1.
         clip: the gallery's record.
-        score: cosine, -1 to 1, less what is not wanted.
+        score: cosine, -1 to 1, less what is not wanted: -2 at the least.
         path: absolute path of the audio.
     """
 
@@ -117,11 +117,11 @@ class Engine:
         """
         # The gallery first: its mistakes show at once, the model takes seconds to load.
         load = Collection.load if is_address(gallery) else Gallery.load
-        shelf = load(BUNDLED if str(gallery) == "bundled" else gallery)
-        return cls(open_reader(checkpoint), shelf)
+        loaded = load(BUNDLED if str(gallery) == "bundled" else gallery)
+        return cls(open_reader(checkpoint), loaded)
 
-    def over(self, gallery: Gallery, name: str) -> Engine:
-        """Return the same model over another gallery.
+    def over(self, gallery: Gallery | Collection, name: str) -> Engine:
+        """Return the same model over another gallery, which a shelf knows by this name.
 
         Raises:
             InputError: another model made it.
@@ -293,13 +293,8 @@ class Engine:
         gallery, count = self.gallery, max(top, _POOL) if varied and top > 0 else top
         if len(vectors) == 1:
             scores, rows = (found[0] for found in gallery.search(vectors, count, where))
-        elif isinstance(gallery, Collection):
-            scores, rows = gallery.less(*vectors, count, where)
         else:
-            wanted, unwanted = vectors
-            scores, rows = gallery.rank(
-                ranking.less(gallery.vectors @ wanted, gallery.vectors @ unwanted), count, where
-            )
+            scores, rows = gallery.less(*vectors, count, where)
         if varied:
             best = rows.tolist()
             speakers = [gallery.clips[row].speaker for row in best]

@@ -21,9 +21,9 @@ LEARNING = (
     *("curves", "results", "differences", "train", "study"),
 )
 USING = (
-    *("facets", "nearest", "index", "sketch", "reading", "checkpoint"),
+    *("facets", "nearest", "ranking", "index", "sketch", "reading", "checkpoint"),
     *("timeline", "evidence", "exhibits"),
-    *("intake", "cluster", "comparison", "ranking", "milvus", "collection", "search", "shelf"),
+    *("intake", "cluster", "comparison", "milvus", "collection", "search", "shelf"),
     *("words", "sheets", "cards", "portrait", "matrix", "reasons", "atlas", "stock", "snippets"),
     *("answers", "widgets", "finder", "listener", "blender", "pairs", "panel"),
     *("explorer", "curator", "interface"),

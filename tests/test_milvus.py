@@ -101,7 +101,7 @@ def test_the_hits_are_those_of_faiss(collection, embedded, top, where):
 
 def test_a_page_or_a_script_finds_the_same_gallery(collection, embedded):
     assert {name for name in vars(Gallery) if name[0] != "_"} - {
-        *("build", "load", "save", "rank", "index", "edited", "columns")
+        *("build", "save", "index", "edited", "columns")
     } <= {name for name in dir(collection) if name[0] != "_"}
     for name in ("name", "note", "fingerprint"):
         assert getattr(collection, name) == getattr(embedded, name)
@@ -183,12 +183,9 @@ def test_no_results_can_be_an_honest_answer(collection, embedded):
 @pytest.mark.parametrize("top", [1, 5, 60])
 @pytest.mark.parametrize("where", [None, {"gender": "male"}])
 def test_what_is_not_wanted_counts_as_over_all_clips(collection, embedded, top, where):
-    from raclap.ranking import less
-
     wanted, unwanted = unit(np.random.default_rng(3), 2)
     unwanted = (wanted + 0.3 * unwanted) / np.linalg.norm(wanted + 0.3 * unwanted)  # the hard case
-    every = less(embedded.vectors @ wanted, embedded.vectors @ unwanted)
-    expected, expected_rows = embedded.rank(every, top, where)
+    expected, expected_rows = embedded.less(wanted, unwanted, top, where)
     scores, rows = collection.less(wanted, unwanted, top, where)
     np.testing.assert_array_equal(rows, expected_rows)
     np.testing.assert_allclose(scores, expected, atol=1e-5)
