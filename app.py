@@ -100,6 +100,7 @@ def indexed(gallery: str, checkpoint: str) -> str:
     so that it is made again when either changes.
     """
     from raclap import command
+    from raclap.files import cache
     from raclap.index import CARD
     from raclap.intake import find_clips
     from raclap.milvus import is_address
@@ -116,8 +117,7 @@ def indexed(gallery: str, checkpoint: str) -> str:
     files += sorted(Path(checkpoint).glob("*.safetensors"))
     seen = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     digest = hashlib.sha256(repr((checkpoint, seen)).encode()).hexdigest()[:16]
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "raclap"
-    output = cache / f"{folder.name}-{digest}"
+    output = cache() / f"{folder.name}-{digest}"
     if not (output / CARD).exists():
         print(f"Indexing {folder} into {output}", file=sys.stderr)
         command.index(

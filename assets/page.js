@@ -104,7 +104,6 @@
   };
   const view = (svg) => svg.viewBox.baseVal;
   const look = (svg, x, y, size) => {
-    size = Math.min(1000, Math.max(80, size));
     const keep = (value) => Math.min(1000 - size, Math.max(0, value));
     svg.setAttribute("viewBox", `${keep(x)} ${keep(y)} ${size} ${size}`);
     svg.style.setProperty("--zoom", size / 1000);

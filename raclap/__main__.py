@@ -1,7 +1,8 @@
 """The command line: ``python -m raclap VERB``.
 
 Results are one JSON object on stdout, progress goes to stderr. A user's mistake ends with exit
-code 2 and one sentence, never a traceback. Deliberately not here: what the verbs do (`command`).
+code 2 and one sentence, never a traceback. Deliberately not here: what the verbs do (`command`,
+`reports`).
 """
 
 from __future__ import annotations
@@ -13,19 +14,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from raclap import command
+from raclap import command, reports
+from raclap.arguments import place
 from raclap.config import PRESETS, InputError
 
 VERBS = {
     "corpus": command.corpus,
     "train": command.train,
     "study": command.study,
-    "evaluate": command.evaluate,
+    "evaluate": reports.evaluate,
     "index": command.index,
     "search": command.search,
     "describe": command.describe,
     "embed": command.embed,
-    "benchmark": command.benchmark,
+    "benchmark": reports.benchmark,
 }
 
 
@@ -146,7 +148,7 @@ def parser() -> argparse.ArgumentParser:
     verb.add_argument(
         "--output",
         metavar="GALLERY",
-        type=command.place,
+        type=place,
         required=True,
         help="folder, which may be the source itself; or milvus://HOST:PORT/NAME, or FILE.db",
     )

@@ -1,7 +1,7 @@
 """How requests are answered: one at a time inside the model, mistakes told in a sentence.
 
 In: a `Shelf` of engines. Out: the named endpoints that offer them to programs, and what the page's
-own events share with them. Deliberately not here: widgets and how results look (`tabs`, `cards`).
+own events share with them. Deliberately not here: widgets (`widgets`), how results look (`cards`).
 """
 
 from __future__ import annotations

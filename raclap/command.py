@@ -1,25 +1,22 @@
 """What the verbs of ``python -m raclap`` do: parsed arguments in, a JSON-ready result out.
 
 torch and transformers are imported inside the verbs, so that ``--help`` and a mistyped flag answer
-at once. Deliberately not here: parsing, printing and exit codes (`__main__`).
+at once. Deliberately not here: parsing, printing and exit codes (`__main__`), the verbs that
+measure (`reports`).
 """
 
 from __future__ import annotations
 
 import functools
-import json
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any
 
-from raclap import config
+from raclap.arguments import lines, opened, pairs, settings
 from raclap.config import InputError
-
-if TYPE_CHECKING:
-    from raclap.reading import Reader
+from raclap.files import replacing
 
 
 def corpus(args: Namespace) -> dict[str, Any]:
@@ -100,97 +97,13 @@ def study(args: Namespace) -> dict[str, Any]:
     return {"reports": [str(path) for path in written]}
 
 
-def evaluate(args: Namespace) -> dict[str, Any]:
-    """Run the benchmark and write its report, or compare reports."""
-    if args.output and args.output.suffix != ".json":
-        raise InputError(
-            f"--output {args.output} must end in .json; tables and pictures get the same name."
-        )
-    if args.compare:
-        return _compare(args)
-    if not args.output:
-        raise InputError("A report needs a place; give it with --output R.json.")
-    from raclap import corpus, evaluate, results
-
-    clips = [clip for clip in corpus.read_manifest(args.manifest) if clip.split == args.split]
-    if not clips:
-        raise InputError(f"{args.manifest} has no clips whose split is {args.split}.")
-    if args.corpus:
-        clips = corpus.select(clips, args.corpus)
-    model, (trained, history) = _reader(args).model, _training(args)
-    report = evaluate.evaluate(model, clips)
-    report["about"]["trained"] = trained
-    _write_json(args.output, report)
-    folder = args.output.with_suffix("")
-    pictures = [] if args.no_figures else results.illustrate(report, folder, history)
-    named = [f"{folder.name}/{picture.name}" for picture in pictures]
-    text = results.document(report, named).encode()
-    _write(args.output.with_suffix(".md"), lambda file: file.write(text))
-    print(results.table(report), file=sys.stderr)
-    return {
-        "report": str(args.output),
-        "table": str(args.output.with_suffix(".md")),
-        "pictures": [str(picture) for picture in pictures],
-        **report["about"],
-        "figures": results.means(report),
-    }
-
-
-def _compare(args: Namespace) -> dict[str, Any]:
-    """Set reports against each other; nothing but --output writes files."""
-    from raclap import compare, results
-
-    if args.checkpoint or args.corpus:
-        raise InputError("--compare reads reports; leave out --checkpoint and --corpus.")
-    files: dict[str, list[str]] = {}
-    for word in args.compare:
-        name, equals, listed = word.partition("=")
-        if not equals or Path(word).is_file():
-            name, listed = Path(word.partition(",")[0]).stem, word
-        if not name or name in files:
-            raise InputError(
-                f"--compare gives {name!r} twice or no name; tell the models apart with NAME=FILE."
-            )
-        files[name] = listed.split(",")
-    found = compare.compare({name: [*map(results.read, each)] for name, each in files.items()})
-    pages = compare.document(found)
-    if args.output:
-        _write_json(args.output, found)
-        folder = args.output.with_suffix("")
-        pictures = [] if args.no_figures else compare.illustrate(found, folder)
-        links = [f"![{picture.stem}](<{folder.name}/{picture.name}>)\n" for picture in pictures]
-        text = "\n".join([pages, *links]).encode()
-        _write(args.output.with_suffix(".md"), lambda file: file.write(text))
-    print(pages, file=sys.stderr)
-    return found
-
-
-def _training(args: Namespace) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
-    """What a checkpoint's folder tells of its training: stage, seed and steps, and its log."""
-    from raclap.search import CHECKPOINT
-
-    folder = Path(args.checkpoint or CHECKPOINT)
-    try:
-        training = json.loads((folder / "training.json").read_text(encoding="utf-8"))
-        lines = (folder / "history.jsonl").read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:  # a name on the hub, or a checkpoint from elsewhere
-        return None, []
-    history = [json.loads(line) for line in lines]
-    stage = training["stage"]
-    return {
-        "stage": stage,
-        "seed": training["config"][stage]["seed"],
-        "steps": max((row["step"] for row in history), default=0),
-        "left_out": training.get("left_out", []),
-    }, history
-
-
 def index(args: Namespace) -> dict[str, Any]:
     """Make a gallery."""
     from tqdm import tqdm
 
     from raclap import cluster, milvus
     from raclap.checkpoint import CHECKPOINT
+    from raclap.collection import Collection
     from raclap.index import Gallery, read_card
     from raclap.intake import find_clips, take_in
 
@@ -198,7 +111,7 @@ def index(args: Namespace) -> dict[str, Any]:
     output = Path(Path(args.output).name).absolute() if remote else args.output.absolute()
     if not remote and output.exists() and not output.is_dir():
         raise InputError(f"--output {args.output} is a file; give a folder for the gallery.")
-    clips, reader = find_clips(args.source), _reader(args)
+    clips, reader = find_clips(args.source), opened(args.checkpoint)
     work = output.with_name(f".{output.name}.indexing.jsonl")
     taken = take_in(
         reader,
@@ -213,7 +126,7 @@ def index(args: Namespace) -> dict[str, Any]:
     if not remote:
         _refuse_loss(args.source.absolute(), output, taken.skipped)
     try:  # a gallery that is made again keeps its name and note
-        before = milvus.load(args.output) if remote else read_card(output)
+        before = Collection.load(args.output) if remote else read_card(output)
         name, note = before.name, before.note
     except InputError:
         name, note = output.stem if remote else output.name, ""
@@ -240,7 +153,7 @@ def search(args: Namespace) -> dict[str, Any]:
     if args.explain and args.clip:
         raise InputError("--explain tells how words make a score; give a TEXT instead of --clip.")
     query = str(args.clip) if args.clip else check_text(args.text)
-    where = _pairs(args.where, "--where")
+    where = pairs(args.where, "--where")
     engine = Engine.open(args.checkpoint or CHECKPOINT, args.gallery)
     hits = (engine.search_clip if args.clip else engine.search_text)(query, args.top, where)
     told = [{}] * len(hits)
@@ -271,7 +184,7 @@ def describe(args: Namespace) -> dict[str, Any]:
     from raclap import audio
 
     waveform = audio.load(args.clip)  # first, because it is quick to fail
-    read = asdict(_reader(args).read(waveform, str(args.clip), args.top))
+    read = asdict(opened(args.checkpoint).read(waveform, str(args.clip), args.top))
     descriptions = [
         {"rank": rank, "text": text, "score": score}
         for rank, (text, score) in enumerate(read.pop("descriptions"), start=1)
@@ -289,119 +202,16 @@ def embed(args: Namespace) -> dict[str, Any]:
 
     if args.clips:
         ids = np.array([str(path) for path in args.clips])
-        model = _reader(args).model
+        model = opened(args.checkpoint).model
         with tqdm(args.clips, desc="clips", file=sys.stderr) as paths:
             vectors = np.concatenate([encode_clips(model, [audio.load(path)]) for path in paths])
     else:
-        texts = _lines(args.texts)
+        texts = lines(args.texts)
         ids = np.arange(len(texts))
-        vectors = np.concatenate(list(encode_texts(_reader(args).model, texts)))
-    _write(args.output, lambda file: np.savez(file, ids=ids, vectors=vectors))
+        vectors = np.concatenate(list(encode_texts(opened(args.checkpoint).model, texts)))
+    with replacing(args.output) as part, part.open("wb") as file:
+        np.savez(file, ids=ids, vectors=vectors)
     return {"output": str(args.output), "count": len(ids), "dim": vectors.shape[1]}
-
-
-def benchmark(args: Namespace) -> dict[str, Any]:
-    """Measure speed and memory; write the report, its tables and its picture."""
-    if args.output.suffix != ".json":
-        raise InputError(f"--output {args.output} must end in .json; the tables get the same name.")
-    for name in ("threads", "rounds", "clips", "vectors"):
-        if getattr(args, name) < 1:
-            raise InputError(f"--{name} is {getattr(args, name)}; it must be 1 or more.")
-    import faiss
-    import torch
-
-    from raclap import benchmark, results, timings
-
-    torch.set_num_threads(args.threads)
-    faiss.omp_set_num_threads(args.threads)
-    model, gallery = benchmark.open_model(args.checkpoint)
-    report: dict[str, Any] = {"about": benchmark.about(args.threads)}
-    sizes = [size for size in benchmark.SIZES if size < args.vectors]
-    measure = {
-        "encode": lambda: benchmark.encoders(
-            model, benchmark.clips(gallery, args.clips), args.rounds
-        ),
-        "query": lambda: benchmark.queries(model, gallery, args.vectors),
-        "start": lambda: benchmark.starts(args.rounds),
-        "profile": lambda: benchmark.profile(model, gallery, benchmark.clips(gallery, args.clips)),
-        "memory": benchmark.memory,
-        "index": lambda: benchmark.growth(model, gallery, [*sizes, args.vectors]),
-    }
-    for part in args.part or measure:
-        print(f"Measuring: {part}", file=sys.stderr)
-        report[part] = measure[part]()
-        _write_json(args.output, report)  # after each, for the next may take long
-    text = timings.document(report)
-    _write(args.output.with_suffix(".md"), lambda file: file.write(text.encode()))
-    if "encode" in report:
-        drawn = {args.output.stem: timings.picture(report["encode"])}
-        results.save(drawn, args.output.parent)
-    print(text, file=sys.stderr)
-    return {"report": str(args.output), **report}
-
-
-def place(word: str) -> Path | str:
-    """Read where a gallery is to be: a folder, a file or an address."""
-    return word if "://" in word else Path(word)
-
-
-def settings(preset: str, file: Path | None = None, single: Sequence[str] = ()) -> config.Config:
-    """Resolve a configuration: the preset, then a file, then single settings.
-
-    Args:
-        preset: name of a preset.
-        file: JSON object of what differs from it.
-        single: ``KEY=VALUE`` with a dotted key, as in ``ess.epochs=3``.
-
-    Raises:
-        InputError: an unknown key or an impossible value.
-    """
-    values = config.to_dict(config.preset(preset))
-    if file is not None:
-        try:
-            changes = json.loads(file.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise InputError(f"The settings {file} are not JSON: {error}.") from error
-        if not isinstance(changes, dict):
-            raise InputError(f"The settings {file} must be a JSON object.")
-        _merge(values, changes)
-    for key, value in _pairs(single, "--set").items():
-        try:
-            change = json.loads(value)
-        except ValueError:
-            change = value  # a word, such as an encoder's name
-        for name in reversed(key.split(".")):
-            change = {name: change}
-        _merge(values, change)
-    return config.from_dict(config.Config, values)
-
-
-def _merge(values: dict[str, Any], changes: dict[str, Any]) -> None:
-    for name, change in changes.items():
-        if isinstance(change, dict) and isinstance(values.get(name), dict):
-            _merge(values[name], change)
-        else:
-            values[name] = change
-
-
-def _pairs(words: Sequence[str], flag: str) -> dict[str, str]:
-    """Split each ``NAME=VALUE``; no name may come twice."""
-    pairs: dict[str, str] = {}
-    for word in words:
-        name, equals, value = word.partition("=")
-        if not (name and equals and value):
-            raise InputError(f"{flag} {word!r} is not of the form NAME=VALUE.")
-        if name in pairs:
-            raise InputError(f"{flag} gives {name!r} twice; give it once.")
-        pairs[name] = value
-    return pairs
-
-
-def _reader(args: Namespace) -> Reader:
-    """Load the checkpoint, ready to read clips."""
-    from raclap.search import CHECKPOINT, open_reader
-
-    return open_reader(args.checkpoint or CHECKPOINT)
 
 
 def _refuse_loss(source: Path, output: Path, skipped: dict[str, str]) -> None:
@@ -417,35 +227,3 @@ def _refuse_loss(source: Path, output: Path, skipped: dict[str, str]) -> None:
                 f"{len(lost)} clips of {manifest} cannot be used ({min(lost)!r} is one) and would "
                 "be lost from it; take them out of it, or give another --output."
             )
-
-
-def _lines(file: Path) -> list[str]:
-    """Read one description a line."""
-    from raclap.search import check_text
-
-    try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise InputError(f"{file} is not text in UTF-8; save it as such.") from error
-    if not lines:
-        raise InputError(f"{file} is empty; write one description a line.")
-    texts = []
-    for number, line in enumerate(lines):
-        try:
-            texts.append(check_text(line))
-        except InputError as error:
-            raise InputError(f"{file}, line {number} (the first is 0): {error}") from error
-    return texts
-
-
-def _write_json(path: Path, value: dict[str, Any]) -> None:
-    _write(path, lambda file: file.write(json.dumps(value, indent=2).encode() + b"\n"))
-
-
-def _write(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Write a file so that a kill leaves the old one or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    with part.open("wb") as file:
-        write(file)
-    part.replace(path)

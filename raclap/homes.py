@@ -16,6 +16,7 @@ from pathlib import Path
 
 from raclap.audio import SUFFIXES
 from raclap.config import InputError
+from raclap.files import replacing
 from raclap.transfer import download, read_json, waiting
 from raclap.unpack import unpack
 
@@ -236,6 +237,5 @@ def _notes(root: Path) -> dict[str, dict]:
 
 
 def _note(root: Path, notes: Mapping[str, dict]) -> None:
-    fresh = root / f"{_NOTES}.new"
-    fresh.write_text(json.dumps(notes, indent=2) + "\n", encoding="utf-8")
-    fresh.replace(root / _NOTES)
+    with replacing(root / _NOTES) as part:
+        part.write_text(json.dumps(notes, indent=2) + "\n", encoding="utf-8")

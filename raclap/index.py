@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
 import json
 import os
 import shutil
@@ -25,10 +24,11 @@ from pathlib import Path
 import faiss
 import numpy as np
 
-from raclap import config, nearest
+from raclap import config, nearest, ranking
 from raclap.config import InputError
 from raclap.corpus import Clip, read_manifest, write_manifest
 from raclap.facets import FACETS, Facets
+from raclap.files import digest_of
 
 __all__ = ["CARD", "FACETS", "INDEX", "MANIFEST", "VECTORS", "Card", "Gallery", "read_card"]
 
@@ -209,9 +209,9 @@ class Gallery:
             fingerprint=self.fingerprint,
             count=len(self.clips),
             dim=self.vectors.shape[1],
-            manifest_sha256=_digest(fresh / MANIFEST),
-            vectors_sha256=_digest(fresh / VECTORS),
-            index_sha256=_digest(fresh / INDEX),
+            manifest_sha256=digest_of(fresh / MANIFEST),
+            vectors_sha256=digest_of(fresh / VECTORS),
+            index_sha256=digest_of(fresh / INDEX),
         )
         (fresh / CARD).write_text(json.dumps(asdict(card), indent=2) + "\n", encoding="utf-8")
         fresh.rename(folder / _READY)  # the moment at which the new gallery counts
@@ -247,7 +247,7 @@ class Gallery:
         for name, digest in card.digests.items():
             if not (folder / name).is_file():
                 raise InputError(f"The gallery {folder} has lost its {name}; {_AGAIN} {folder}")
-            if _digest(folder / name) != digest:
+            if digest_of(folder / name) != digest:
                 raise InputError(
                     f"{name} of the gallery {folder} is not what was saved there; {_AGAIN} {folder}"
                 )
@@ -315,13 +315,18 @@ class Gallery:
             return np.empty((len(vectors), 0), np.float32), np.empty((len(vectors), 0), np.int64)
         return nearest.search(self.index, self.vectors, vectors, count, allowed)
 
-    def rank(
-        self, scores: np.ndarray, top: int, where: Mapping[str, str] | None = None
+    def less(
+        self,
+        wanted: np.ndarray,
+        unwanted: np.ndarray,
+        top: int,
+        where: Mapping[str, str] | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Order clips by scores that are more than a cosine, among those that satisfy the filter.
+        """Rank all clips that satisfy the filter by `ranking.less`.
 
         Args:
-            scores: (N,) of all clips.
+            wanted: (D,) unit vector.
+            unwanted: (D,) unit vector.
             top: K, 1 or more.
             where: as for `search`.
 
@@ -333,6 +338,7 @@ class Gallery:
         """
         allowed = self._matching(top, where)
         allowed = np.arange(len(self.clips)) if allowed is None else allowed
+        scores = ranking.less(self.vectors @ wanted, self.vectors @ unwanted)
         rows = allowed[np.argsort(-scores[allowed], kind="stable")][:top]
         return scores[rows], rows
 
@@ -437,9 +443,3 @@ def read_card(folder: Path) -> Card:
         return config.from_dict(Card, values)
     except (InputError, TypeError, AttributeError) as error:  # unknown, missing, not an object
         raise InputError(f"{CARD} of the gallery {folder} is damaged; {_AGAIN} {folder}") from error
-
-
-def _digest(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,7 +1,7 @@
 """Clips against descriptions as HTML tables: similarity, soft relation, true overlap.
 
 In: a `Comparison`. Out: `markupsafe.Markup`; a cell is a button that plays its clip and asks
-why. Deliberately not here: events, pictures of the same numbers (``figures``).
+why. Deliberately not here: events, pictures of the same numbers (``heatmaps``).
 """
 
 from __future__ import annotations

@@ -42,6 +42,7 @@ from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 from raclap import audio, query
 from raclap.config import InputError, ModelConfig, from_dict, to_dict
+from raclap.files import digest_of, replacing
 from raclap.tiny import tiny_speech, tiny_text, tiny_tokenizer
 from raclap.towers import Frames, SpeechTower, TextTower
 
@@ -287,14 +288,13 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
         folder = Path(save_directory)
         result = super().save_pretrained(folder, **kwargs)
         sums = {
-            path.relative_to(folder).as_posix(): _digest(path)
+            path.relative_to(folder).as_posix(): digest_of(path)
             for path in sorted([*folder.glob("*.safetensors"), *folder.glob("tokenizer/**/*")])
             if path.is_file()
         }
-        sums["config.json"] = _digest(folder / "config.json")
-        part = folder / f"{_CHECKSUMS}.part"
-        part.write_text(json.dumps(sums, indent=2) + "\n", encoding="utf-8")
-        part.replace(folder / _CHECKSUMS)
+        sums["config.json"] = digest_of(folder / "config.json")
+        with replacing(folder / _CHECKSUMS) as part:
+            part.write_text(json.dumps(sums, indent=2) + "\n", encoding="utf-8")
         return result
 
     @classmethod
@@ -433,11 +433,6 @@ def _halved(model: nn.Module) -> dict[str, Tensor]:
     return {name: value.detach().half().cpu().contiguous() for name, value in state.items()}
 
 
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _check_sums(folder: Path) -> None:
     """Compare a checkpoint's files with what was saved; one without sums is taken as it is."""
     with contextlib.suppress(FileNotFoundError):
@@ -445,12 +440,10 @@ def _check_sums(folder: Path) -> None:
         for name, sum_ in sums.items():
             path = folder / name
             inside = not {"..", "/", ""} & {*Path(name).parts}
-            if not inside or not path.is_file() or _digest(path) != sum_:
+            if not inside or not path.is_file() or digest_of(path) != sum_:
                 raise RuntimeError(f"{name} is not what was saved")
 
 
 def _write(path: Path, tensors: dict[str, Tensor]) -> None:
-    """Write beside the file, then swap, so that a kill leaves the old one whole."""
-    part = path.with_suffix(".part")
-    save_file(tensors, part)
-    part.replace(path)
+    with replacing(path) as part:
+        save_file(tensors, part)

@@ -1,7 +1,7 @@
 """The tab of relations: clips and descriptions of one's own choice, held against each other.
 
 In: a `Shelf`, inside an open `gr.Blocks`. Out: widgets and their events. Deliberately not here:
-the tables (`matrix`), their pictures (`figures`).
+the tables (`matrix`), their pictures (`heatmaps`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from urllib.parse import quote
 import gradio as gr
 from markupsafe import Markup
 
-from raclap import figures, wording
+from raclap import canvas, heatmaps, wording
 from raclap.answers import address, told
 from raclap.comparison import Comparison
 from raclap.config import InputError, RelationConfig
@@ -150,11 +150,11 @@ def pairs(shelf: Shelf, gallery: gr.Textbox, relate: Told) -> tuple[Fitting, gr.
         if kept is None:
             return gr.skip()
         found, names = kept.found, kept.names
-        drawn = figures.png(
+        drawn = canvas.png(
             [
-                figures.similarity_heatmap(found.similarity, names, found.texts),
-                figures.relation_heatmap(found.relation_at(temperature), names, found.texts),
-                figures.overlap_heatmap(found.overlap, names, found.texts),
+                heatmaps.similarity(found.similarity, names, found.texts),
+                heatmaps.relation(found.relation_at(temperature), names, found.texts),
+                heatmaps.overlap(found.overlap, names, found.texts),
             ]
         )
         return _take(found, names, temperature, _PICTURE.format(base64.b64encode(drawn).decode()))

@@ -13,7 +13,7 @@ import numpy as np
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from raclap import audio, figures
+from raclap import audio, canvas, exhibits
 from raclap.cards import Sound, player
 from raclap.evidence import NOTHING_SAID, OTHER, Part, Relevance
 from raclap.search import Explanation
@@ -82,7 +82,7 @@ def view(case: Case, *, dark: bool = False, narrow: bool = False) -> Markup:
     """
     found, relevance = case.found, case.found.relevance
     sound = Sound(address=case.address, peaks=outline(found.waveform).tolist())
-    drawn = _heatmap(found, figures.DARK if dark else figures.LIGHT, narrow)
+    drawn = _heatmap(found, canvas.DARK if dark else canvas.LIGHT, narrow)
     return _VIEW.format(
         text=case.text,
         name=case.name,
@@ -130,16 +130,16 @@ def take(case: Case, *, picture: bool) -> Markup:
     if picture:
         account = case.found.account
         sheets = [
-            figures.account(account.steps(), account.score),
-            _heatmap(case.found, figures.LIGHT, narrow=False),
+            exhibits.account(account.steps(), account.score),
+            _heatmap(case.found, canvas.LIGHT, narrow=False),
         ]
         drawn = _PICTURE.format(_png(sheets))
     return _TAKE.format(data_uri(csv_of(relevance_rows(case.found.relevance)), "text/csv"), drawn)
 
 
-def _heatmap(found: Explanation, paper: figures.Paper, narrow: bool) -> Figure:
+def _heatmap(found: Explanation, paper: canvas.Paper, narrow: bool) -> Figure:
     relevance = found.relevance
-    return figures.evidence(
+    return exhibits.relevance(
         relevance.matrix,
         relevance.whole,
         relevance.words,
@@ -152,7 +152,7 @@ def _heatmap(found: Explanation, paper: figures.Paper, narrow: bool) -> Figure:
 
 
 def _png(drawn: list[Figure]) -> str:
-    return base64.b64encode(figures.png(drawn)).decode()
+    return base64.b64encode(canvas.png(drawn)).decode()
 
 
 def _sum(case: Case) -> Markup:

@@ -1,7 +1,7 @@
 """A report of the benchmark is read: as its figures, as tables, as pictures.
 
 In: a report as ``evaluate`` made it. Out: Markdown and PNG files. Deliberately not here: running
-the benchmark, several reports against each other (`compare`), and where results are written.
+the benchmark, several reports against each other (`differences`), and where results are written.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from raclap import figures
+from raclap import curves, heatmaps
 from raclap.config import InputError
 from raclap.essr import DIRECTIONS, SECTIONS, Protocol
 from raclap.evaluate import put
@@ -178,10 +178,10 @@ def illustrate(report: Mapping, folder: str | Path, history: Sequence[Mapping] =
     Returns:
         The files written.
     """
-    drawn = {"paired": figures.paired_bars(report["paired"], report["ceiling"])}
+    drawn = {"paired": curves.paired_bars(report["paired"], report["ceiling"])}
     for corpus, counts in report.get("confusion", {}).items():
         if corpus != "pooled":
-            drawn[f"emotion-{corpus}"] = figures.confusion(counts)
+            drawn[f"emotion-{corpus}"] = heatmaps.confusion(counts)
     if history:
         drawn["training"] = _curve(history)
     return save(drawn, folder)
@@ -200,7 +200,7 @@ def _curve(history: Sequence[Mapping]) -> Figure:
     if "relation" not in losses:  # then the loss is the contrastive term
         losses.pop("contrastive", None)
     scores = {name: shown for name, shown in _CURVES.items() if name in taken}
-    return figures.training_curve(rows, losses=losses, scores=scores)
+    return curves.training_curve(rows, losses=losses, scores=scores)
 
 
 def save(drawn: Mapping[str, Figure], folder: str | Path) -> list[Path]:

@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from raclap import audio, milvus, query, ranking
+from raclap import audio, query, ranking
 from raclap.checkpoint import CHECKPOINT, open_reader
+from raclap.collection import Collection
 from raclap.comparison import Comparison, compare
 from raclap.config import InputError
 from raclap.corpus import Clip
 from raclap.evidence import Account, Relevance, accounts, word_by_time
 from raclap.index import Gallery
+from raclap.milvus import is_address
 from raclap.query import check_text
 from raclap.reading import Level, Reader, Reading, text_vectors
 from raclap.sketch import Sketch, sketch
@@ -58,7 +60,7 @@ class Hit:
     Attributes:
         rank: from 1.
         clip: the gallery's record.
-        score: cosine, -1 to 1, less what is not wanted.
+        score: cosine, -1 to 1, less what is not wanted: -2 at the least.
         path: absolute path of the audio.
     """
 
@@ -96,7 +98,7 @@ class Engine:
     """
 
     def __init__(
-        self, model: RACLAP | Reader, gallery: Gallery | milvus.Collection, name: str = ""
+        self, model: RACLAP | Reader, gallery: Gallery | Collection, name: str = ""
     ) -> None:
         self.reader = model if isinstance(model, Reader) else Reader(model)
         self.model, self.gallery, self.name = self.reader.model, gallery, name
@@ -114,12 +116,12 @@ class Engine:
             InputError: either is missing, damaged, or not made for the other.
         """
         # The gallery first: its mistakes show at once, the model takes seconds to load.
-        load = milvus.load if milvus.is_address(gallery) else Gallery.load
-        shelf = load(BUNDLED if str(gallery) == "bundled" else gallery)
-        return cls(open_reader(checkpoint), shelf)
+        load = Collection.load if is_address(gallery) else Gallery.load
+        loaded = load(BUNDLED if str(gallery) == "bundled" else gallery)
+        return cls(open_reader(checkpoint), loaded)
 
-    def over(self, gallery: Gallery, name: str) -> Engine:
-        """Return the same model over another gallery.
+    def over(self, gallery: Gallery | Collection, name: str) -> Engine:
+        """Return the same model over another gallery, which a shelf knows by this name.
 
         Raises:
             InputError: another model made it.
@@ -291,13 +293,8 @@ class Engine:
         gallery, count = self.gallery, max(top, _POOL) if varied and top > 0 else top
         if len(vectors) == 1:
             scores, rows = (found[0] for found in gallery.search(vectors, count, where))
-        elif isinstance(gallery, milvus.Collection):
-            scores, rows = gallery.less(*vectors, count, where)
         else:
-            wanted, unwanted = vectors
-            scores, rows = gallery.rank(
-                ranking.less(gallery.vectors @ wanted, gallery.vectors @ unwanted), count, where
-            )
+            scores, rows = gallery.less(*vectors, count, where)
         if varied:
             best = rows.tolist()
             speakers = [gallery.clips[row].speaker for row in best]

@@ -24,6 +24,7 @@ from typing import Any
 from raclap import corpus
 from raclap.config import InputError
 from raclap.corpus import Clip
+from raclap.files import cache
 from raclap.homes import HOMES, Home, begun, complete, fetch
 from raclap.index import CARD, Card, Gallery, read_card
 from raclap.intake import find_clips, take_in
@@ -105,6 +106,7 @@ class Shelf:
         engine: of that first gallery; its model reads all others.
         folder: where galleries are kept, by default ``RACLAP_GALLERIES`` or the user's cache.
         homes: the corpora that can be fetched.
+        pause: seconds before a home that did not answer is asked again.
     """
 
     def __init__(
@@ -182,6 +184,9 @@ class Shelf:
     def take_folder(self, source: str) -> str:
         """Index a folder of audio of this machine.
 
+        Args:
+            source: its path, as somebody typed it.
+
         Returns:
             The name under which it will be found.
 
@@ -202,6 +207,10 @@ class Shelf:
 
     def take_zip(self, archive: str, title: str) -> str:
         """Index the audio of a zip, for its owner alone: unlisted, and gone after an hour.
+
+        Args:
+            archive: path of the zip.
+            title: what to call the gallery.
 
         Returns:
             A name that nobody can guess.
@@ -240,10 +249,6 @@ class Shelf:
                 job.thread.join(timeout=10)
             if _OWN.fullmatch(name):
                 self._remove(name)
-
-    def working(self) -> bool:
-        """Whether any job is at work."""
-        return any(job.running for job in self.jobs.values())
 
     def _index(self, job: Job, clips: Sequence[Clip], name: str, title: str, note: str) -> None:
         """Encode and measure clips and put the gallery on the shelf."""
@@ -331,5 +336,4 @@ class Shelf:
 
 def default_folder() -> Path:
     """Return where galleries are kept unless somebody says otherwise."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return Path(os.environ.get("RACLAP_GALLERIES") or cache / "raclap" / "galleries")
+    return Path(os.environ.get("RACLAP_GALLERIES") or cache() / "galleries")

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 
-from raclap import figures
+from raclap import curves
 
 
 def document(report: Mapping) -> str:
@@ -30,7 +30,7 @@ def picture(found: Mapping) -> Figure:
         found: the report's part ``encode``.
     """
     others = {name: each for name, each in found["encoders"].items() if each["times_slower"] != 1}
-    return figures.ratios(
+    return curves.ratios(
         {name: each["times_slower"] for name, each in others.items()},
         {name: each["goal"] for name, each in others.items()},
     )

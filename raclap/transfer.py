@@ -8,7 +8,6 @@ files there are (``homes``), what is in them (``unpack``).
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import time
@@ -20,6 +19,7 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 
 from raclap.config import InputError
+from raclap.files import digest_of
 
 Watch = Callable[[int, int | None], None]  # told bytes or files done, of how many if known
 
@@ -76,7 +76,8 @@ def download(
             watch=watch,
         ).fill(pause)
     whole = path if path.exists() else part
-    found = digest_of(whole, digest.partition(":")[0] or "sha256")
+    algorithm = digest.partition(":")[0] or "sha256"
+    found = f"{algorithm}:{digest_of(whole, algorithm)}"
     wrong = size is not None and whole.stat().st_size != size
     if wrong or (digest and found != digest):
         whole.unlink()
@@ -130,12 +131,6 @@ def waiting(path: Path) -> int:
 
 def _arrived(part: Path) -> int:
     return part.stat().st_size if part.exists() else 0
-
-
-def digest_of(path: Path, algorithm: str = "sha256") -> str:
-    """Return ``ALGORITHM:HEX`` of a file."""
-    with path.open("rb") as file:
-        return f"{algorithm}:{hashlib.file_digest(file, algorithm).hexdigest()}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,12 +1,17 @@
-"""The page over a stub model: an engine, its launched page, and a browser to look at it with."""
+"""The page and the command line over a stub model.
+
+An engine, its launched page, a browser to look at it with; verbs that succeed or are refused.
+"""
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
@@ -17,12 +22,16 @@ import httpx
 import pytest
 from stub import StubModel, write_voice
 
+from raclap import search
+from raclap.__main__ import main
 from raclap.corpus import Clip
 from raclap.index import Gallery
+from raclap.reading import Reader
 from raclap.search import Engine
 from raclap.shelf import Shelf
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from playwright import sync_api as playwright
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
@@ -47,6 +56,13 @@ def serious(page: playwright.Page, within: str = "html") -> list[str]:
         if each["impact"] in ("serious", "critical")
         for node in each["nodes"]
     ]
+
+
+def drawn(figure: Figure) -> Figure:
+    """Return a figure, proven to draw: some mistakes show only then."""
+    figure.savefig(file := io.BytesIO(), format="png")
+    assert file.getvalue().startswith(b"\x89PNG")
+    return figure
 
 
 def make_engine(folder: Path, count: int = 12) -> Engine:
@@ -130,6 +146,55 @@ def crowded(address: str, engine: Engine) -> Iterator[httpx.Response]:
             over.set()
             while httpx.post(f"{address}gradio_api/call/galleries", json={"data": []}).is_error:
                 time.sleep(0.05)
+
+
+@pytest.fixture
+def model(monkeypatch: pytest.MonkeyPatch) -> StubModel:
+    """Answer every request for a checkpoint with the stub."""
+    model = StubModel()
+    monkeypatch.setattr(search, "open_reader", lambda checkpoint: Reader(model))
+    return model
+
+
+@pytest.fixture
+def voices(tmp_path: Path) -> Path:
+    """A folder of four clips with a manifest."""
+    for f0 in (100, 140, 190, 250):
+        write_voice(tmp_path / "voices" / "clips" / f"{f0}.wav", f0)
+    rows = ["id,path,gender,emotion"]
+    rows += [f"v{f0},clips/{f0}.wav,male,sad" for f0 in (100, 140)]
+    rows += [f"v{f0},clips/{f0}.wav,female,angry" for f0 in (190, 250)]
+    (tmp_path / "voices" / "manifest.csv").write_text("\n".join(rows) + "\n")
+    return tmp_path / "voices"
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., dict]:
+    """Run a verb that must succeed; give its JSON."""
+
+    def run(*argv: object) -> dict:
+        code = main([str(word) for word in argv])
+        out, err = capsys.readouterr()
+        assert code == 0, err
+        return json.loads(out)
+
+    return run
+
+
+@pytest.fixture
+def refused(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Run a verb that must be refused; give its one sentence."""
+
+    def refused(*argv: object) -> str:
+        code = main([str(word) for word in argv])
+        out, err = capsys.readouterr()
+        lines = [line for line in err.replace("\r", "\n").splitlines() if line.strip()]
+        sentence = lines[-1]
+        assert (code, out) == (2, "")
+        assert [line for line in lines if "%|" not in line] == [sentence]  # beside progress bars
+        return sentence
+
+    return refused
 
 
 @pytest.fixture(scope="module")

@@ -27,6 +27,7 @@ from stub import StubModel, write_voice
 from raclap import audio, index, query
 from raclap.config import InputError
 from raclap.corpus import Clip, read_manifest
+from raclap.files import digest_of
 from raclap.index import Gallery
 from raclap.search import Engine
 
@@ -229,7 +230,7 @@ def galleries(name: str, edits: tuple, junk: object, how: int) -> None:
     folder = spread(files, HOME / "gallery")
     if how in (1, 2) and name != index.CARD:
         card = json.loads(files[index.CARD])
-        card[f"{name.split('.')[0]}_sha256"] = index._digest(folder / name)
+        card[f"{name.split('.')[0]}_sha256"] = digest_of(folder / name)
         (folder / index.CARD).write_text(json.dumps(card))
     found = ask(Gallery.load, folder)
     if found is not None:

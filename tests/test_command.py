@@ -11,7 +11,6 @@ import subprocess
 import sys
 import types
 import wave
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +18,9 @@ import pytest
 import soundfile
 from stub import DIM, StubModel, write_voice
 
-from raclap import command, config, essr, evaluate, search
+from raclap import config, search
 from raclap.__main__ import VERBS, main
 from raclap.audio import load
-from raclap.config import InputError
 from raclap.corpus import read_manifest
 from raclap.index import Gallery
 from raclap.reading import Reader
@@ -31,23 +29,7 @@ from raclap.style import ATTRIBUTES
 ROOT = Path(__file__).resolve().parent.parent
 
 
-@pytest.fixture(autouse=True)
-def model(monkeypatch) -> StubModel:
-    """Answer every request for a checkpoint with the stub."""
-    model = StubModel()
-    monkeypatch.setattr(search, "open_reader", lambda checkpoint: Reader(model))
-    return model
-
-
-@pytest.fixture
-def voices(tmp_path: Path) -> Path:
-    for f0 in (100, 140, 190, 250):
-        write_voice(tmp_path / "voices" / "clips" / f"{f0}.wav", f0)
-    rows = ["id,path,gender,emotion"]
-    rows += [f"v{f0},clips/{f0}.wav,male,sad" for f0 in (100, 140)]
-    rows += [f"v{f0},clips/{f0}.wav,female,angry" for f0 in (190, 250)]
-    (tmp_path / "voices" / "manifest.csv").write_text("\n".join(rows) + "\n")
-    return tmp_path / "voices"
+pytestmark = pytest.mark.usefixtures("model")
 
 
 @pytest.fixture
@@ -55,35 +37,6 @@ def gallery(voices, capsys) -> Path:
     assert main(["index", str(voices), "--output", str(voices)]) == 0
     capsys.readouterr()
     return voices
-
-
-@pytest.fixture
-def run(capsys):
-    """Run a verb that must succeed; give its JSON."""
-
-    def run(*argv: object) -> dict:
-        code = main([str(word) for word in argv])
-        out, err = capsys.readouterr()
-        assert code == 0, err
-        return json.loads(out)
-
-    return run
-
-
-@pytest.fixture
-def refused(capsys):
-    """Run a verb that must be refused; give its one sentence."""
-
-    def refused(*argv: object) -> str:
-        code = main([str(word) for word in argv])
-        out, err = capsys.readouterr()
-        lines = [line for line in err.replace("\r", "\n").splitlines() if line.strip()]
-        sentence = lines[-1]
-        assert (code, out) == (2, "")
-        assert [line for line in lines if "%|" not in line] == [sentence]  # beside progress bars
-        return sentence
-
-    return refused
 
 
 # -- what the verbs give -------------------------------------------------------------------------
@@ -210,145 +163,6 @@ def test_train_hands_over_the_resolved_settings(tmp_path, run, monkeypatch):
     assert asked["config"].model == config.preset("tiny").model
     assert asked["manifest"] == [Path("a.csv"), Path("b.csv")]
     assert (asked["stage"], asked["init"]) == ("ess", None)
-
-
-@pytest.fixture
-def benchmark(voices, monkeypatch):
-    """A manifest of two corpora, and a benchmark whose figures depend on the checkpoint alone."""
-    (voices / "manifest.csv").write_text(
-        "id,path,corpus,split,gender\na,clips/100.wav,hums,test,male\n"
-        "b,clips/250.wav,hums,train,female\nc,clips/190.wav,calls,test,female\n"
-    )
-    asked = {}
-
-    def evaluate_(model, clips):
-        asked.update(model=model, clips=clips)
-        figure = {"mean": 0.5, "low": 0.4, "high": 0.6}
-        rank = {"r1": figure, "r5": figure, "r10": figure, "map10": figure}
-        both = dict.fromkeys(essr.DIRECTIONS, rank)
-        return {
-            "paired": {"pooled": both},
-            "ceiling": {"pooled": both},
-            "partial": {"pooled": {"precision10": figure}},
-            "confusion": {"hums": {"sad": {"sad": 1}}},
-            "about": {
-                **{"checkpoint": model.fingerprint, "manifest": "m", "clips": len(clips)},
-                **asdict(essr.Protocol()),
-            },
-        }
-
-    monkeypatch.setattr(evaluate, "evaluate", evaluate_)
-    return asked
-
-
-def test_evaluate_leaves_figures_tables_and_pictures(voices, tmp_path, run, benchmark):
-    report = tmp_path / "new" / "r.json"
-    result = run("evaluate", "--manifest", voices / "manifest.csv", "--output", report)
-    assert result["report"] == str(report)
-    assert result["figures"]["partial"] == {"pooled": {"precision10": 0.5}}
-    assert json.loads(report.read_text())["partial"]["pooled"]["precision10"]["low"] == 0.4
-    assert [clip.id for clip in benchmark["clips"]] == ["a", "c"]
-    drawn = sorted(path.name for path in (tmp_path / "new" / "r").iterdir())
-    assert drawn == ["emotion-hums.png", "paired.png", "training.png"]
-    assert sorted(Path(picture).name for picture in result["pictures"]) == drawn
-    page = (tmp_path / "new" / "r.md").read_text()
-    assert "| pooled | 50.0 [40.0, 60.0] |" in page
-    assert all(f"](<r/{name}>)" in page for name in drawn)
-    assert (result["trained"]["stage"], result["trained"]["seed"]) == ("ra", 0)
-    assert result["trained"]["steps"] > 0
-
-
-def test_evaluate_leaves_out_what_is_not_wanted(voices, tmp_path, run, benchmark):
-    flags = ["--corpus", "hums", "--no-figures", "--checkpoint", tmp_path]
-    report = tmp_path / "r.json"
-    result = run("evaluate", "--manifest", voices / "manifest.csv", "--output", report, *flags)
-    assert [clip.id for clip in benchmark["clips"]] == ["a"]
-    assert result["pictures"] == []
-    assert result["trained"] is None
-    assert not (tmp_path / "r").exists()
-    assert "](<" not in (tmp_path / "r.md").read_text()
-
-
-@pytest.fixture
-def reports(voices, tmp_path, run, benchmark, monkeypatch) -> Path:
-    """Reports of two models over two seeds; ``ra`` is better by 1 and by 3 points."""
-    for seed in (0, 1):
-        for name, gain in (("ess", 0), ("ra", 0.01 + 0.02 * seed)):
-            path = tmp_path / f"{name}{seed}.json"
-            flags = ["--manifest", voices / "manifest.csv", "--no-figures", "--output", path]
-            run("evaluate", *flags)
-            report = json.loads(path.read_text())
-            report["about"] |= {"checkpoint": path.stem, "trained": {"stage": "ra", "seed": seed}}
-            report["partial"]["pooled"]["precision10"]["mean"] += gain
-            path.write_text(json.dumps(report))
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def test_compare_subtracts_over_seeds(reports, run):
-    groups = ["ess=ess0.json,ess1.json", "ra=ra0.json,ra1.json"]
-    found = run("evaluate", "--compare", *groups, "--output", "new/c.json")
-    gain = found["differences"]["ra"]["partial"]["pooled"]["precision10"]
-    assert gain["mean"] == pytest.approx(0.02)
-    assert gain["low"] == pytest.approx(0.02 - 12.706 * 0.01, abs=1e-4)  # t with one degree
-    assert json.loads(Path("new/c.json").read_text()) == found
-    page = Path("new/c.md").read_text()
-    assert "# ra minus ess" in page
-    assert "| pooled | +2.0 [-10.7, +14.7] |" in page
-    assert "](<c/differences.png>)" in page
-    assert Path("new/c/differences.png").read_bytes().startswith(b"\x89PNG")
-
-
-def test_compare_of_bare_files_names_them_and_writes_nothing(reports, capsys):
-    before = sorted(reports.rglob("*"))
-    assert main(["evaluate", "--compare", "ess0.json", "ra1.json"]) == 0
-    out, err = capsys.readouterr()
-    assert json.loads(out)["about"]["base"] == "ess0"
-    assert "training seed is unknown" in err
-    assert sorted(reports.rglob("*")) == before
-
-
-@pytest.mark.parametrize(
-    ("argv", "words"),
-    [
-        (["--compare", "ess0.json"], "two or more"),
-        (["--compare", "ess0.json", "ess0.json"], "twice"),
-        (["--compare", "a=ess0.json", "a=ra0.json"], "twice"),
-        (["--compare", "a=ess0.json,ess1.json", "b=ra0.json"], "equally many"),
-        (["--compare", "a=ess0.json,ess1.json", "b=ra1.json,ra0.json"], "order of seeds"),
-        (["--compare", "ess0.json", "voices/manifest.csv"], "manifest.csv"),
-        (["--compare", "ess0.json", "nowhere.json"], "nowhere.json"),
-        (["--compare", "ess0.json", "ra0.json", "--corpus", "hums"], "--corpus"),
-        (["--compare", "ess0.json", "ra0.json", "--output", "c.txt"], ".json"),
-        (["--compare", "ess0.json", "ra0.json", "--manifest", "m.csv"], "not allowed"),
-        (["--manifest", "voices/manifest.csv"], "--output"),
-        (["--manifest", "voices/manifest.csv", "--output", "new"], ".json"),
-        (["--manifest", "voices/manifest.csv", "--output", "r.json", "--corpus", "x"], "'calls'"),
-        ([], "required"),
-    ],
-)
-def test_a_wrong_evaluation_gets_one_sentence(reports, refused, argv, words):
-    assert words in refused("evaluate", *argv)
-
-
-def test_settings_without_changes_are_the_preset():
-    for name in config.PRESETS:
-        assert command.settings(name) == config.preset(name)
-
-
-@pytest.mark.parametrize(
-    ("single", "words"),
-    [
-        ("ess.epoch=3", "epochs"),
-        ("ess.epochs=many", "epochs"),
-        ("ess.epochs=0", "1 or more"),
-        ("ess=3", "TrainConfig"),
-        ("epochs", "NAME=VALUE"),
-    ],
-)
-def test_an_impossible_setting_is_named(single, words):
-    with pytest.raises(InputError, match=words):
-        command.settings("tiny", None, [single])
 
 
 # -- bad input -----------------------------------------------------------------------------------

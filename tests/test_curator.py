@@ -56,7 +56,7 @@ def address(shelf: Shelf) -> Iterator[str]:
 def taken(shelf: Shelf) -> None:
     shelf.take_corpus("ravdess")
     until = time.monotonic() + PATIENCE_MS / 1000
-    while shelf.working():
+    while any(job.running for job in shelf.jobs.values()):
         assert time.monotonic() < until
         time.sleep(0.05)
 

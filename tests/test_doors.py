@@ -20,6 +20,7 @@ from toys import tiny_model
 from raclap import corpus, index
 from raclap.config import InputError
 from raclap.corpus import Clip, read_manifest
+from raclap.files import digest_of
 from raclap.index import Gallery
 from raclap.intake import find_clips, take_in
 from raclap.model import RACLAP
@@ -67,7 +68,7 @@ def checkpoint(whole, tmp_path) -> Path:
 @pytest.mark.parametrize(
     ("number", "words"), [(errno.ENOSPC, "No space left"), (errno.EROFS, "Read-only file system")]
 )
-@pytest.mark.parametrize("place", ["write_manifest", "save", "write", "_digest"])
+@pytest.mark.parametrize("place", ["write_manifest", "save", "write", "digest_of"])
 def test_a_full_or_read_only_disk_is_named_and_the_old_gallery_stays(
     gallery, tmp_path, monkeypatch, number, words, place
 ):
@@ -199,7 +200,7 @@ def test_vectors_of_another_type_are_refused_even_if_the_card_vouches(gallery, t
     gallery.save(tmp_path / "g")
     np.save(tmp_path / "g" / index.VECTORS, np.eye(8, dtype=np.float64)[:3])
     card = json.loads((tmp_path / "g" / index.CARD).read_text())
-    card["vectors_sha256"] = index._digest(tmp_path / "g" / index.VECTORS)
+    card["vectors_sha256"] = digest_of(tmp_path / "g" / index.VECTORS)
     (tmp_path / "g" / index.CARD).write_text(json.dumps(card))
     with pytest.raises(InputError, match="not of the kind"):
         Gallery.load(tmp_path / "g")

@@ -16,6 +16,7 @@ import pytest
 from raclap import index, nearest
 from raclap.config import InputError
 from raclap.corpus import Clip
+from raclap.files import digest_of
 from raclap.index import CARD, INDEX, MANIFEST, VECTORS, Gallery, read_card
 
 FILES = (MANIFEST, VECTORS, INDEX, CARD)
@@ -187,7 +188,7 @@ def test_a_kill_while_saving_leaves_the_old_or_the_new(gallery, tmp_path, monkey
     with monkeypatch.context() as patch:
         for name in ("mkdir", "rename", "replace", "rmdir", "write_text"):
             patch.setattr(Path, name, dying(getattr(Path, name)))
-        for name in ("write_manifest", "_digest"):
+        for name in ("write_manifest", "digest_of"):
             patch.setattr(index, name, dying(getattr(index, name)))
         try:
             new.save(tmp_path / "g")
@@ -245,7 +246,7 @@ def test_nothing_is_ever_unpickled(gallery, tmp_path):
     np.save(tmp_path / "g" / VECTORS, np.array([{"a": 1}], dtype=object), allow_pickle=True)
     card = tmp_path / "g" / CARD
     values = json.loads(card.read_text())
-    values["vectors_sha256"] = index._digest(tmp_path / "g" / VECTORS)
+    values["vectors_sha256"] = digest_of(tmp_path / "g" / VECTORS)
     card.write_text(json.dumps(values))
     with pytest.raises(InputError, match=VECTORS):
         Gallery.load(tmp_path / "g")

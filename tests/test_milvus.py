@@ -17,10 +17,11 @@ from conftest import HOSTILE_NAME, make_engine
 
 from raclap import milvus
 from raclap.__main__ import main
+from raclap.collection import Collection
 from raclap.config import InputError, preset
 from raclap.corpus import Clip
 from raclap.index import Gallery
-from raclap.milvus import Collection, expression, is_address
+from raclap.milvus import expression, is_address
 from raclap.search import Engine
 
 COUNT, DIM = 300, 16
@@ -78,7 +79,7 @@ def collection(address, embedded, clips) -> Collection:
     given = {"name": "t", "note": 'synthetic "voices"'}
     milvus.save(address, embedded.vectors[::-1], clips, "model-b", name="older")
     milvus.save(address, embedded.vectors, clips, "model-a", **given)
-    return milvus.load(address)
+    return Collection.load(address)
 
 
 @pytest.mark.parametrize("top", [1, 7, COUNT + 40])
@@ -100,7 +101,7 @@ def test_the_hits_are_those_of_faiss(collection, embedded, top, where):
 
 def test_a_page_or_a_script_finds_the_same_gallery(collection, embedded):
     assert {name for name in vars(Gallery) if name[0] != "_"} - {
-        *("build", "load", "save", "rank", "index", "edited", "columns")
+        *("build", "save", "index", "edited", "columns")
     } <= {name for name in dir(collection) if name[0] != "_"}
     for name in ("name", "note", "fingerprint"):
         assert getattr(collection, name) == getattr(embedded, name)
@@ -182,12 +183,9 @@ def test_no_results_can_be_an_honest_answer(collection, embedded):
 @pytest.mark.parametrize("top", [1, 5, 60])
 @pytest.mark.parametrize("where", [None, {"gender": "male"}])
 def test_what_is_not_wanted_counts_as_over_all_clips(collection, embedded, top, where):
-    from raclap.ranking import less
-
     wanted, unwanted = unit(np.random.default_rng(3), 2)
     unwanted = (wanted + 0.3 * unwanted) / np.linalg.norm(wanted + 0.3 * unwanted)  # the hard case
-    every = less(embedded.vectors @ wanted, embedded.vectors @ unwanted)
-    expected, expected_rows = embedded.rank(every, top, where)
+    expected, expected_rows = embedded.less(wanted, unwanted, top, where)
     scores, rows = collection.less(wanted, unwanted, top, where)
     np.testing.assert_array_equal(rows, expected_rows)
     np.testing.assert_allclose(scores, expected, atol=1e-5)
@@ -206,7 +204,7 @@ def engines(tmp_path_factory):
         *(folder / "vowels.db", gallery.vectors, gallery.clips, gallery.fingerprint),
         **{"name": gallery.name, "note": gallery.note},
     )
-    return engine, Engine(engine.model, milvus.load(folder / "vowels.db"))
+    return engine, Engine(engine.model, Collection.load(folder / "vowels.db"))
 
 
 def test_every_question_has_the_same_answer(engines):
@@ -286,14 +284,14 @@ def test_addresses_are_told_from_folders():
 def test_a_wrong_address_is_told(address, told, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match=told):
-        milvus.load(address)
+        Collection.load(address)
     assert not list(tmp_path.iterdir())
 
 
 def test_a_server_that_does_not_answer_is_told(monkeypatch):
     monkeypatch.setattr(milvus, "_TIMEOUT_SECONDS", 1)
     with pytest.raises(InputError, match="cannot be asked"):
-        milvus.load("milvus://127.0.0.1:9/voices")
+        Collection.load("milvus://127.0.0.1:9/voices")
 
 
 def test_a_missing_package_is_one_sentence(monkeypatch):
@@ -306,7 +304,7 @@ def test_a_missing_package_is_one_sentence(monkeypatch):
 
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(InputError, match="pip install pymilvus milvus-lite"):
-        milvus.load("milvus://127.0.0.1:1/voices")
+        Collection.load("milvus://127.0.0.1:1/voices")
 
 
 def test_a_kill_while_saving_leaves_the_old_gallery(tmp_path, clips, embedded, monkeypatch):
@@ -333,26 +331,26 @@ def test_a_kill_while_saving_leaves_the_old_gallery(tmp_path, clips, embedded, m
             for name in ("create_collection", "insert", "flush", "upsert", "drop_collection"):
                 patch.setattr(MilvusClient, name, dying(getattr(MilvusClient, name)))
             milvus.save(address, -embedded.vectors[:5], new, "model-b", name="new")
-        found = milvus.load(address)
+        found = Collection.load(address)
         seen.add(found.name)
         sign = {"old": 1, "new": -1}[found.name]
         np.testing.assert_array_equal(np.asarray(found.vectors), sign * embedded.vectors[:5])
         assert len(found.clips) == 5
     assert seen == {"old", "new"}
     milvus.save(address, embedded.vectors[:5], few, "model-a", name="last")
-    left_over = milvus.load(address)._client.list_collections()
+    left_over = Collection.load(address)._client.list_collections()
     assert len(left_over) == 2  # leftovers of killed runs are gone
 
 
 def test_a_gallery_that_lost_clips_is_refused(tmp_path, clips, embedded):
     address = tmp_path / "g.db"
     milvus.save(address, embedded.vectors[:9], clips[:9], "model-a")
-    found = milvus.load(address)
+    found = Collection.load(address)
     with pytest.raises(InputError, match="another model"):
         found.check("model-b")
     found._client.delete(found._card.clips, filter="row == 3")
     with pytest.raises(InputError, match="should hold 9 clips; found 8"):
-        milvus.load(address)
+        Collection.load(address)
 
 
 def test_a_record_that_milvus_cannot_hold_is_told(tmp_path, clips, embedded):

@@ -6,7 +6,6 @@ python -m pytest tests/test_parallel.py
 from __future__ import annotations
 
 import contextlib
-import itertools
 import json
 import os
 import random
@@ -18,7 +17,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_train import EMOTIONS, F0_HZ, write_style
+from hums import history, hums
 from torch import distributed, multiprocessing
 
 from raclap.config import RelationConfig, TrainConfig, preset
@@ -155,21 +154,7 @@ def test_without_torchrun_a_process_is_alone(monkeypatch):
 def manifest(tmp_path_factory) -> Path:
     """Eleven clips to train on, so that batches do not split evenly, and eight to validate."""
     home = tmp_path_factory.mktemp("corpus")
-    clips = []
-    for speaker, gender, emotion in itertools.product(range(3), F0_HZ, EMOTIONS):
-        name = f"{gender}-{emotion}-{speaker}"
-        clips.append(
-            Clip(
-                id=name,
-                path=str(write_style(home / f"{name}.wav", gender, emotion, speaker)),
-                corpus="hums",
-                split="valid" if speaker == 2 else "train",
-                speaker=f"{gender}{speaker}",
-                gender=gender,
-                emotion=emotion,
-                seconds=0.9,
-            )
-        )
+    clips = hums(home, ("train", "train", "valid"))
     # Speaker 1 has three clips only.
     clips = [clip for n, clip in enumerate(clips) if clip.id[-1] != "1" or n < 11]
     write_manifest(clips, home / "manifest.csv")
@@ -189,10 +174,6 @@ def torchrun(folder: Path, *words: object) -> subprocess.Popen:
             stdout=out,
             stderr=err,
         )
-
-
-def history(folder: Path) -> list[dict]:
-    return [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
 
 
 def test_torchrun_trains_both_stages_and_goes_on_after_a_kill(manifest, tmp_path):

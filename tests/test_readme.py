@@ -23,8 +23,9 @@ from PIL import Image
 from stub import write_voice
 
 import app
-from raclap import command, layouts, tables
+from raclap import layouts, tables
 from raclap.__main__ import VERBS, parser
+from raclap.arguments import settings
 from raclap.config import preset
 from raclap.corpus import read_manifest
 from raclap.essr import Protocol
@@ -198,7 +199,7 @@ def test_a_command_is_what_the_parser_accepts(words):
         if args.columns:
             tables.parse_columns(args.columns)
     if args.verb == "train":
-        command.settings(args.preset, args.config, args.set)
+        settings(args.preset, args.config, args.set)
         assert args.stage == "ess" or args.init
     if args.verb == "search":
         for name, _, value in (pair.partition("=") for pair in args.where):

@@ -34,7 +34,7 @@ def corpus(tmp_path: Path, count: int = 4) -> dict[str, bytes]:
 
 def settled(shelf: Shelf) -> None:
     until = time.monotonic() + PATIENCE_S
-    while shelf.working():
+    while any(job.running for job in shelf.jobs.values()):
         assert time.monotonic() < until
         time.sleep(0.02)
 

@@ -14,36 +14,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
 import torch
+from hums import history, hums
 from safetensors.torch import load_file
 
 from raclap import train as room
 from raclap.__main__ import main
-from raclap.audio import RATE_HZ
 from raclap.config import InputError, preset
-from raclap.corpus import Clip, read_manifest, write_manifest
+from raclap.corpus import read_manifest, write_manifest
 from raclap.data import Features, batches
 from raclap.index import Gallery
 from raclap.model import RACLAP
 from raclap.objective import Objective
 from raclap.style import ATTRIBUTES
-
-EMOTIONS = {"sad": (2, 0.98), "angry": (6, 0.4), "happy": (5, 0.8), "calm": (3, 0.95)}
-F0_HZ = {"male": 110, "female": 220}
-
-
-def write_style(path: Path, gender: str, emotion: str, speaker: int) -> Path:
-    """Write a hum whose syllables and brightness tell the emotion, and whose pitch the gender."""
-    rate_hz, tilt = EMOTIONS[emotion]
-    time = np.arange(int(0.9 * RATE_HZ)) / RATE_HZ
-    f0_hz = F0_HZ[gender] * (1 + 0.04 * speaker) * (1.25 if emotion in ("angry", "happy") else 1)
-    tone = sum(np.sin(2 * np.pi * f0_hz * n * time) * tilt**n for n in range(1, 25)) / 6
-    hum = tone * (1 - np.cos(2 * np.pi * rate_hz * time)) / 2
-    path.parent.mkdir(parents=True, exist_ok=True)
-    noise = np.random.default_rng(speaker).normal(0, 1e-3, time.size)
-    soundfile.write(path, 0.3 * hum + noise, RATE_HZ)
-    return path
 
 
 def run(*argv: object) -> dict:
@@ -53,10 +36,6 @@ def run(*argv: object) -> dict:
         code = main([str(word) for word in argv])
     assert code == 0, err.getvalue()
     return json.loads(out.getvalue())
-
-
-def history(folder: Path) -> list[dict]:
-    return [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -71,22 +50,7 @@ def home(tmp_path_factory):
 @pytest.fixture(scope="module")
 def manifest(home) -> Path:
     """Sixteen clips to train on, eight each to validate and to test: other speakers."""
-    clips = []
-    for speaker, split in enumerate(("train", "train", "valid", "test")):
-        for gender, emotion in itertools.product(F0_HZ, EMOTIONS):
-            name = f"{gender}-{emotion}-{speaker}"
-            clips.append(
-                Clip(
-                    id=name,
-                    path=str(write_style(home / f"{name}.wav", gender, emotion, speaker)),
-                    corpus="hums",
-                    split=split,
-                    speaker=f"{gender}{speaker}",
-                    gender=gender,
-                    emotion=emotion,
-                    seconds=0.9,
-                )
-            )
+    clips = hums(home, ("train", "train", "valid", "test"))
     write_manifest(clips, home / "manifest.csv")
     return home / "manifest.csv"
 

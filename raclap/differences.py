@@ -1,7 +1,8 @@
-"""Reports of several models, over training seeds, are set against each other.
+"""What models differ by: their reports, over training seeds, are subtracted pair by pair.
 
 In: reports as ``evaluate`` made them, by model. Out: differences in the shape of a report, their
-Markdown, and a picture of the main ones. How a single report is read is in ``results``.
+Markdown, and a picture of the main ones. Deliberately not here: how one report is read (`results`),
+clips held against descriptions (`comparison`).
 """
 
 from __future__ import annotations
@@ -13,14 +14,14 @@ from pathlib import Path
 
 import numpy as np
 
-from raclap import figures, metrics
+from raclap import curves, metrics
 from raclap.config import InputError
 from raclap.evaluate import put
 from raclap.metrics import Estimate
 from raclap.results import save, table, walk
 
 _SAME = ("manifest", "seed", "draws", "gallery", "wordings", "queries", "pairs")
-_MAIN = {  # what a comparison's picture shows
+_MAIN = {  # what the picture shows
     "mAP@10, description to clip": ("paired", "text_to_speech", "map10"),
     "mAP@10, clip to description": ("paired", "speech_to_text", "map10"),
     "share of perfect, description to clip": ("share", "text_to_speech", "map10"),
@@ -122,9 +123,9 @@ def _known(estimate: Estimate) -> dict[str, float | None]:
     }
 
 
-def document(comparison: Mapping) -> str:
+def document(found: Mapping) -> str:
     """Set what :func:`compare` found as a Markdown page."""
-    about = comparison["about"]
+    about = found["about"]
     seeds = about["seeds_of_training"]
     if seeds == 1:
         said = (
@@ -138,20 +139,20 @@ def document(comparison: Mapping) -> str:
         )
     pages = [
         f"# {name} minus {about['base']}\n\n{said}\n\n{table(tree, signed=True)}"
-        for name, tree in comparison["differences"].items()
+        for name, tree in found["differences"].items()
     ]
     return "\n".join(pages)
 
 
-def illustrate(comparison: Mapping, folder: str | Path) -> list[Path]:
-    """Draw the main differences of a comparison, of all speech or, failing that, one corpus."""
-    found: dict[str, dict[str, Mapping]] = {}
-    corpora = [c for tree in comparison["differences"].values() for c in tree["paired"]]
+def illustrate(found: Mapping, folder: str | Path) -> list[Path]:
+    """Draw the main differences, of all speech or, failing that, one corpus."""
+    shown: dict[str, dict[str, Mapping]] = {}
+    corpora = [c for tree in found["differences"].values() for c in tree["paired"]]
     corpus = "pooled" if "pooled" in corpora else corpora[0]
-    for model, tree in comparison["differences"].items():
+    for model, tree in found["differences"].items():
         taken = dict(walk(tree))
         places = {label: (path[0], corpus, *path[1:]) for label, path in _MAIN.items()}
-        found[model] = {label: taken[path] for label, path in places.items() if path in taken}
+        shown[model] = {label: taken[path] for label, path in places.items() if path in taken}
     where = "speech of all corpora" if corpus == "pooled" else corpus
-    figure = figures.difference_intervals(found, comparison["about"]["base"], where)
+    figure = curves.difference_intervals(shown, found["about"]["base"], where)
     return save({"differences": figure}, folder)

@@ -1,0 +1,34 @@
+"""Files on this machine: their digest, writing one that a kill cannot halve, and the cache."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def digest_of(path: Path, algorithm: str = "sha256") -> str:
+    """Return the digest of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, algorithm).hexdigest()
+
+
+def cache() -> Path:
+    """Return the user's folder for what this program can make or fetch again."""
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return home / "raclap"
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a place beside a file to write to, which takes the file's name once it is whole.
+
+    A kill or an error in between leaves the old file, and a hidden ``.NAME.part`` that the next
+    writer overwrites. For one writer at a time. The folder is made if need be.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    yield part
+    part.replace(path)

@@ -1,0 +1,28 @@
+"""Words become settings, or a sentence says which one cannot: pytest tests/test_arguments.py."""
+
+from __future__ import annotations
+
+import pytest
+
+from raclap.arguments import settings
+from raclap.config import PRESETS, InputError, preset
+
+
+def test_settings_without_changes_are_the_preset():
+    for name in PRESETS:
+        assert settings(name) == preset(name)
+
+
+@pytest.mark.parametrize(
+    ("single", "words"),
+    [
+        ("ess.epoch=3", "epochs"),
+        ("ess.epochs=many", "epochs"),
+        ("ess.epochs=0", "1 or more"),
+        ("ess=3", "TrainConfig"),
+        ("epochs", "NAME=VALUE"),
+    ],
+)
+def test_an_impossible_setting_is_named(single, words):
+    with pytest.raises(InputError, match=words):
+        settings("tiny", None, [single])

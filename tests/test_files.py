@@ -1,0 +1,40 @@
+"""A file is digested, or written whole or not at all. Run: python -m pytest tests/test_files.py."""
+
+from __future__ import annotations
+
+import pytest
+
+from raclap.files import digest_of, replacing
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "digest"),
+    [
+        ("sha256", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),  # FIPS 180
+        ("md5", "900150983cd24fb0d6963f7d28e17f72"),  # RFC 1321
+    ],
+)
+def test_the_digest_is_the_published_one(tmp_path, algorithm, digest):
+    (tmp_path / "file").write_bytes(b"abc")
+    assert digest_of(tmp_path / "file", algorithm) == digest
+
+
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
+    file = tmp_path / "file"
+    for text in ("old", "new"):
+        with replacing(file) as part:
+            part.write_text(text)
+            assert file.exists() == (text == "new")
+
+    def fail():
+        with replacing(file) as part:
+            part.write_text("hal")
+            raise OSError("full")
+
+    with pytest.raises(OSError, match="full"):
+        fail()
+    assert file.read_text() == "new"
+    with replacing(file) as part:
+        part.write_text("newer")
+    assert file.read_text() == "newer"
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
