@@ -16,7 +16,13 @@ PROSODY_ALONE = -2  # among the choices of layers
 
 
 class InputError(ValueError):
-    """A user's mistake, told in one sentence: what is wrong, what was found, what to do."""
+    """A user's mistake, told in one sentence: what is wrong, what was found, what to do.
+
+    It stays on one line, even where it quotes what a file or a person has given.
+    """
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(" ".join(sentence.split()))
 
 
 def _require(ok: bool, owner: object, name: str, allowed: str) -> None:

@@ -26,6 +26,8 @@ _WIDEST = 8  # times as many, where a filter leaves few clips in each
 _CANDIDATES = {"SQ8": 4, "RaBitQ": 60}  # for each result wanted, ten at least
 _SHARE = 0.25  # of the machine's memory that the index may take
 _AT_ONCE = 65_536  # vectors read from disk
+_FLAT_START = 45  # bytes of an exact index before its vectors
+_CELLS = (b"IwSq", b"Iwrq")  # what files of the other two begin with
 
 
 def build(vectors: np.ndarray, memory: float | None = None) -> faiss.Index:
@@ -124,9 +126,28 @@ def read(path: Path) -> faiss.Index:
     """Map an index from its file: what is searched is read, and may be forgotten again.
 
     Raises:
-        RuntimeError: not an index.
+        RuntimeError: not an index of the kinds that `build` makes, or cut short.
     """
+    _check_start(path)
     return faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
+
+
+def _check_start(path: Path) -> None:
+    """Refuse what FAISS would take at its word: a kind or a size that the file does not have.
+
+    A wrong size ends the process, not in an exception. Of cells only the kind can be checked.
+    """
+    with path.open("rb") as file:
+        start = file.read(_FLAT_START)
+    if start[:4] in _CELLS:
+        return
+    dim, count = int.from_bytes(start[4:8], "little"), int.from_bytes(start[8:16], "little")
+    if not dim or path.stat().st_size != _FLAT_START + 4 * count * dim:
+        raise RuntimeError(f"{path.name} is not an index, or not all of one")
+    expected = faiss.serialize_index(faiss.IndexFlatIP(dim)).tobytes()
+    expected = expected[:8] + start[8:16] + expected[16:-8] + (count * dim).to_bytes(8, "little")
+    if start != expected:
+        raise RuntimeError(f"{path.name} is not an index of inner products")
 
 
 def suits(index: faiss.Index, dim: int) -> bool:

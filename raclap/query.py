@@ -62,7 +62,9 @@ def normalize(text: str, vocabulary: Collection[str] = ()) -> str:
 
 def _clean(text: str) -> str:
     text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).lower())
-    return " ".join("".join(map(_plain, text.replace("’", "'"))).split())
+    plain = "".join(map(_plain, text.replace("’", "'")))
+    # Marks that an invisible character kept apart come into their order only now.
+    return " ".join(unicodedata.normalize("NFKC", plain).split())
 
 
 def _plain(character: str) -> str:

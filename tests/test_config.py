@@ -25,6 +25,10 @@ from raclap.config import (
 )
 
 
+def test_a_mistake_stays_on_one_line_whatever_it_quotes():
+    assert str(InputError("no column 'a\n\tb';\r\n give one.")) == "no column 'a b'; give one."
+
+
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_preset_survives_json(name):
     plain = json.loads(json.dumps(to_dict(preset(name))))

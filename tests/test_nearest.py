@@ -134,3 +134,28 @@ def test_equal_vectors_come_in_row_order(rng):
     vectors = np.repeat(clustered(rng, 1), 1_500, axis=0)
     _, rows = nearest.search(nearest.build(vectors), vectors, vectors[:1], 1_500)
     assert rows.tolist() == [list(range(1_500))]
+
+
+@pytest.mark.parametrize(
+    ("place", "bytes_"),
+    [
+        (0, b"IxF2"),  # of another kind
+        (4, b"\0\0\0\0"),  # of no numbers
+        (4, b"\xff\xff\xff\x7f"),  # of more than the file has
+        (8, (2**60).to_bytes(8, "little")),  # so many vectors
+        (33, b"\x01"),  # another metric
+        (37, (2**61).to_bytes(8, "little")),  # what FAISS would map, and end the process over
+    ],
+)
+def test_a_file_that_lies_about_its_size_is_refused(rng, tmp_path, place, bytes_):
+    path = tmp_path / "i.faiss"
+    nearest.write(nearest.build(clustered(rng, 20)), path)
+    assert nearest.read(path).ntotal == 20
+    content = bytearray(path.read_bytes())
+    content[place : place + len(bytes_)] = bytes_
+    path.write_bytes(content)
+    with pytest.raises(RuntimeError, match="not an index"):
+        nearest.read(path)
+    path.write_bytes(content[:30])
+    with pytest.raises(RuntimeError, match="not an index"):
+        nearest.read(path)

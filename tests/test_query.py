@@ -79,6 +79,11 @@ def test_normalising_twice_changes_nothing():
         assert normalize(once, ENGLISH) == once
 
 
+def test_marks_around_an_invisible_character_come_into_order():
+    once = normalize("\u0300\U000e0020\u0591")
+    assert once == normalize(once) == "\u0591\u0300"
+
+
 def test_a_long_query_is_cleaned_in_time():
     start = time.process_time()
     normalize("qwertyu zxcvbnmas " * 600)
