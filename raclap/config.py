@@ -22,7 +22,7 @@ class InputError(ValueError):
     """
 
     def __init__(self, sentence: str) -> None:
-        super().__init__(" ".join(sentence.split()))
+        super().__init__(" ".join(line.strip() for line in sentence.splitlines()))
 
 
 def _require(ok: bool, owner: object, name: str, allowed: str) -> None:

@@ -337,10 +337,10 @@ class Gallery:
             InputError: as `search`.
         """
         allowed = self._matching(top, where)
-        allowed = np.arange(len(self.clips)) if allowed is None else allowed
-        scores = ranking.less(self.vectors @ wanted, self.vectors @ unwanted)
-        rows = allowed[np.argsort(-scores[allowed], kind="stable")][:top]
-        return scores[rows], rows
+        vectors = self.vectors if allowed is None else self.vectors[allowed]
+        scores = ranking.less(vectors @ wanted, vectors @ unwanted)
+        best = np.argsort(-scores, kind="stable")[:top]
+        return scores[best], best if allowed is None else allowed[best]
 
     def _matching(self, top: int, where: Mapping[str, str] | None) -> np.ndarray | None:
         """Rows (N',) int64 of the clips that satisfy ``where``; None for all."""

@@ -48,9 +48,7 @@ def panel(shelf: Shelf, chosen: gr.Textbox, compared: gr.State) -> None:
 
     def of_hit(engine: Engine, said: gr.EventData) -> tuple[str, Markup, Markup, Case]:
         clip = engine.gallery.clips[engine.gallery.rows[hit.clip(engine, said)]]
-        taken = 0.0
-        if said.without:
-            taken = max(0.0, float(engine.compare([clip.id], [said.without]).similarity[0, 0]))
+        taken = max(0.0, engine.score(clip.id, said.without)) if said.without else 0.0
         return show(
             Case(
                 text=said.text,

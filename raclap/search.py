@@ -229,6 +229,18 @@ class Engine:
         name = "recording" if isinstance(clip, np.ndarray) else str(clip)
         return self.reader.read(_waveform(clip), name, top)
 
+    def score(self, clip: str | Path | np.ndarray, text: str) -> float:
+        """Return the cosine of a clip and a description.
+
+        Args:
+            clip: id of a gallery clip, audio file, or (S,) samples at 16 kHz.
+            text: a description.
+
+        Raises:
+            InputError: an empty or too long text, or no usable audio.
+        """
+        return float(self._vector(clip) @ text_vectors(self.model, [check_text(text)])[0])
+
     def compare(self, clips: Sequence[str | Path], texts: Sequence[str]) -> Comparison:
         """Hold clips against descriptions.
 

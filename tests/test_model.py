@@ -316,6 +316,20 @@ def test_the_teacher_is_kept_in_checkpoints(model, voices, tmp_path):
     assert RACLAP.from_pretrained(tmp_path).teacher is None
 
 
+def test_the_text_tower_starts_again_and_the_speech_tower_stays(model, voices, monkeypatch):
+    tuned, begun = model.copied(), make(voices, seed=3)
+    with torch.no_grad():
+        for parameter in tuned.parameters():
+            parameter.add_(0.1)
+    heard, scale = tuned.encode_speech(voices), tuned.scale
+    monkeypatch.setattr(RACLAP, "create", lambda config: begun)
+    tuned.renew_text()
+    assert torch.equal(tuned.encode_speech(voices), heard)
+    assert tuned.scale == scale
+    for name, weight in tuned.text.state_dict().items():
+        assert torch.equal(weight, begun.text.state_dict()[name]), name
+
+
 def test_a_copy_is_apart_from_its_original(model):
     twin = model.copied()
     with torch.no_grad():

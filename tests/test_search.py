@@ -159,6 +159,8 @@ def test_a_comparison_holds_clips_against_texts(engine, clips, tmp_path):
     described = engine.model.encode_text(texts).numpy()
     np.testing.assert_allclose(found.similarity, speech @ described.T, atol=1e-5)
     assert (found.clips, found.texts) == (["v90", "outside.wav"], texts)
+    for clip, row in zip(("v90", str(outsider)), found.similarity, strict=True):
+        assert [engine.score(clip, text) for text in texts] == pytest.approx(row, abs=1e-6)
     teacher = engine.model.teacher
     logits = (
         teacher.encode_speech([clips[0].path, outsider]) @ teacher.encode_text(texts).T
