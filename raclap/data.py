@@ -32,7 +32,7 @@ from raclap.corpus import Clip, measured
 from raclap.parallel import ALONE, Ranks
 from raclap.style import ATTRIBUTES, VALUES, Style
 from raclap.towers import Frames, SpeechTower
-from raclap.wording import Description, describe, partial, prompts
+from raclap.wording import WIDE, Description, describe, partial, prompts
 
 SHARD = 256  # clips in one file of the cache
 VERSION = 1  # raise when what the cache holds changes its meaning
@@ -347,8 +347,9 @@ def _draw(
     if config.wordings:
         rng = random.Random(f"{config.seed}/{key}/{rng.randrange(config.wordings)}")
     if rng.random() < config.partial:
-        return partial(known, rng, count=rng.randint(1, max(1, min(3, len(known.known)))))
-    return describe(known, rng)
+        count = rng.randint(1, max(1, min(3, len(known.known))))
+        return partial(known, rng, pool=WIDE, count=count)
+    return describe(known, rng, pool=WIDE)
 
 
 _prompts = cache(prompts)

@@ -1,6 +1,6 @@
-"""The words and sentence frames, read from ``lexicon.toml`` and ``frames.toml``.
+"""The words and sentence frames, read from ``lexicon.toml``, ``wider.toml`` and ``frames.toml``.
 
-In: the two tables, which people edit. Out: immutable `Wording` and `Frame` records. Deliberately
+In: the tables, which people edit. Out: immutable `Wording` and `Frame` records. Deliberately
 not here: how they are combined (``wording``) and how a query is read (``query``).
 """
 
@@ -16,7 +16,9 @@ from string import Formatter
 
 from raclap.style import ATTRIBUTES, VALUES
 
+# Plain words, some of them kept from training; and all that training may use: seen and more.
 POOLS = ("seen", "unseen")
+WIDE = "wide"
 
 # Words that may recur in one sentence and that say nothing about a voice.
 _FUNCTION_WORDS = frozenset(
@@ -109,23 +111,35 @@ def _table(name: str) -> dict:
     return tomllib.loads(Path(__file__).with_name(name).read_text(encoding="utf-8"))
 
 
+def _plain(pool: str) -> str:
+    """The pool whose table holds the plain words of a pool."""
+    return "seen" if pool == WIDE else pool
+
+
 def _split(text: str) -> list[str]:
     return [item.strip() for item in text.split(",")]
 
 
 @cache
 def wordings(attribute: str, value: str, pool: str) -> tuple[Wording, ...]:
-    """All wordings of a value in one pool, in the order of the table."""
-    forms: Mapping[str, str] = _table("lexicon.toml")[attribute][value][pool]
+    """All wordings of a value in one pool, by form and in the order of the tables."""
+    forms: Mapping[str, str] = _table("lexicon.toml")[attribute][value][_plain(pool)]
+    more = _table("wider.toml").get(attribute, {}).get(value, {}) if pool == WIDE else {}
     return tuple(
-        Wording.of(text, form) for form, listed in forms.items() for text in _split(listed)
+        Wording.of(text, form)
+        for form in dict.fromkeys([*forms, *more])
+        for listed in (forms, more)
+        if form in listed
+        for text in _split(listed[form])
     )
 
 
 @cache
 def frames(pool: str) -> tuple[Frame, ...]:
     """All sentence frames of one pool."""
-    return tuple(Frame(template) for template in _table("frames.toml")[pool])
+    templates = _table("frames.toml")[_plain(pool)]
+    templates = templates + _table("frames.toml")[pool] if pool == WIDE else templates
+    return tuple(map(Frame, templates))
 
 
 @cache
@@ -137,7 +151,7 @@ def prompt_frames(pool: str) -> Mapping[str, list[str]]:
 @cache
 def grades(pool: str) -> tuple[Wording, ...]:
     """Adverbs before a tone or a manner of a low or high level, such as very."""
-    return tuple(map(Wording.of, _split(_table("lexicon.toml")["grade"][pool])))
+    return tuple(map(Wording.of, _split(_table("lexicon.toml")["grade"][_plain(pool)])))
 
 
 @cache
@@ -147,16 +161,17 @@ def emoji() -> Mapping[str, str]:
 
 
 @cache
-def vocabulary() -> tuple[str, ...]:
-    """Every word that the tables hold, without repeats, in a fixed order."""
+def vocabulary(*, wide: bool = False) -> tuple[str, ...]:
+    """Every word of the plain tables, or of all; without repeats, in a fixed order."""
     texts = [*VALUES, *(value for values in VALUES.values() for value in values)]
-    for attribute in ATTRIBUTES:
-        for value in VALUES[attribute]:
-            texts += [w.text for pool in POOLS for w in wordings(attribute, value, pool)]
+    for pool in (*POOLS, WIDE) if wide else POOLS:
+        for attribute in ATTRIBUTES:
+            for value in VALUES[attribute]:
+                texts += [wording.text for wording in wordings(attribute, value, pool)]
+        texts += [wording.text for wording in grades(pool)]
+        texts += [re.sub(r"\{\w+\}", " ", frame.template) for frame in frames(pool)]
     texts += _split(_table("lexicon.toml")["spelling"]["known"])
     for pool in POOLS:
-        texts += [w.text for w in grades(pool)]
-        texts += [re.sub(r"\{\w+\}", " ", frame.template) for frame in frames(pool)]
         for listed in prompt_frames(pool).values():
             texts += [re.sub(r"\{\w*\}", " ", template) for template in listed]
     texts += ["she her he his they their herself himself an and"]

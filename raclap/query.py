@@ -86,7 +86,7 @@ def _spell(word: str, vocabulary: Collection[str]) -> str:
 
 @cache
 def _known() -> frozenset[str]:
-    return frozenset(lexicon.vocabulary())
+    return frozenset(lexicon.vocabulary(wide=True))
 
 
 @cache
@@ -96,7 +96,7 @@ def _targets() -> tuple[str, ...]:
 
 @lru_cache(4096)
 def _nearest(word: str) -> str:
-    """The first lexicon word at the least distance: one edit, or two in a long word."""
+    """The first plain word at the least distance: one edit, or two in a long word."""
     drawn = re.sub(r"(.)\1{2,}", r"\1\1", word)  # "angryyyy" as "angryy"
     limit = 1 if len(drawn) < 8 else 2
     found = process.extractOne(drawn, _targets(), scorer=OSA.distance, score_cutoff=limit)
@@ -216,7 +216,7 @@ def _phrases() -> tuple[_Phrases, _Phrases]:
     degrees: dict[tuple[str, ...], tuple[str, str]] = {}
     for attribute in ATTRIBUTES:
         for value in VALUES[attribute]:
-            for pool in lexicon.POOLS:
+            for pool in (lexicon.WIDE, "unseen"):
                 for wording in lexicon.wordings(attribute, value, pool):
                     phrase = lexicon.words(re.sub(r"^an? ", "", wording.text))
                     table = degrees if wording.form in _DEGREES else meanings

@@ -23,11 +23,11 @@ from transformers.models.whisper.modeling_whisper import WhisperEncoder
 from raclap import prosody
 from raclap.audio import RATE_HZ
 from raclap.config import PROSODY_ALONE, SpeechConfig, TextConfig
-from raclap.precision import halve
+from raclap.precision import ATTENTION, halve
 
-# All of a Whisper layer's multiplications by weights. What fc1 gives only goes on into fc2, which
-# would round it again.
-_HALVED = {f"self_attn.{name}_proj": False for name in ("q", "k", "v", "out")}
+# All of a Whisper layer's multiplications by weights, and whether only what rounds again to
+# bfloat16 takes their results.
+_HALVED = {f"self_attn.{name}_proj": name != "out" for name in ("q", "k", "v", "out")}
 _HALVED |= {"fc1": True, "fc2": False}
 
 
@@ -105,6 +105,7 @@ class WhisperBackbone(nn.Module):
         self.tail = int(config.tail_seconds * RATE_HZ)
         self.mel = WhisperFeatureExtractor(feature_size=encoder.config.num_mel_bins)
         halve(encoder.layers, _HALVED)
+        encoder.set_attn_implementation(ATTENTION)
         self.states, self.width = len(encoder.layers) + 1, encoder.config.d_model
 
     @property

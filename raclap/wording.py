@@ -3,8 +3,8 @@
 In: a `Style` and a source of randomness. Out: `Description`, a text with the style it mentions.
 Every subset of the attributes gives natural English, because a frame is a pattern of slots (who,
 voice, how, ...) over which the mentioned values are dealt, rather than a sentence with blanks for
-each attribute. Deliberately not here: the words themselves (``lexicon.toml``), the frames
-(``frames.toml``), and how a query is cleaned and read (``query``, offered here for convenience).
+each attribute. Deliberately not here: the words themselves and the frames (``lexicon``), and how a
+query is cleaned and read (``query``, offered here for convenience).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from itertools import zip_longest
 
 from raclap.lexicon import (
     POOLS,
+    WIDE,
     Frame,
     Wording,
     content,
@@ -29,7 +30,16 @@ from raclap.lexicon import (
 from raclap.query import mentioned, normalize
 from raclap.style import LEVELS, Style
 
-__all__ = ["POOLS", "Description", "describe", "mentioned", "normalize", "partial", "prompts"]
+__all__ = [
+    "POOLS",
+    "WIDE",
+    "Description",
+    "describe",
+    "mentioned",
+    "normalize",
+    "partial",
+    "prompts",
+]
 
 _ANYONE = tuple(map(Wording.of, ("someone", "somebody", "a person", "a speaker")))
 _PEOPLE = tuple(map(Wording.of, ("person", "speaker")))
@@ -82,7 +92,7 @@ def describe(
     Args:
         style: what is true of the clip; it has at least one known value to mention.
         rng: the only source of randomness.
-        pool: ``seen`` or ``unseen`` words and frames.
+        pool: words and frames: ``seen``, ``unseen``, or ``wide``, which is seen and more.
         attributes: which attributes to mention; by default all known ones that are worth saying:
             that a voice is voiced goes without saying. Unknown ones are never mentioned.
 

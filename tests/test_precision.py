@@ -7,9 +7,10 @@ import copy
 import pytest
 import torch
 from torch import nn
+from torch.nn.functional import scaled_dot_product_attention
 
 from raclap import precision
-from raclap.precision import Halved, halve
+from raclap.precision import Halved, attend, halve
 
 
 @pytest.fixture
@@ -20,7 +21,9 @@ def layer() -> nn.Linear:
 
 @pytest.fixture
 def fast(monkeypatch):
-    """As on a processor that has bfloat16; others emulate it to the same figures."""
+    """As on a processor that has bfloat16; others emulate it to the same figures, if they can."""
+    if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        pytest.skip("this processor cannot even emulate bfloat16")
     monkeypatch.setattr(precision, "FAST_BFLOAT16", True)
 
 
@@ -87,3 +90,30 @@ def test_a_copy_halves_its_own_weights(layer, fast):
     with torch.inference_mode():
         assert torch.equal(twin(x), torch.zeros(5, 32))
         assert torch.equal(halved(x), before)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_attention_in_half_precision_is_close_to_torchs(masked):
+    torch.manual_seed(1)
+    query, key, value = (torch.randn(2, 4, 30, 16).bfloat16() for _ in range(3))
+    key = key + 5  # what all keys share says nothing
+    lengths = torch.tensor([30, 17])
+    seen = (torch.arange(30)[None] < lengths[:, None])[:, None, None].expand(2, 1, 30, 30)
+    mask = seen if masked else None
+    found, weights = attend(nn.Module(), query, key, value, mask)
+    exact = scaled_dot_product_attention(
+        query.float(), key.float(), value.float(), attn_mask=mask, scale=1.0
+    ).transpose(1, 2)
+    assert (found.dtype, found.shape, weights) == (torch.bfloat16, (2, 30, 4, 16), None)
+    assert torch.cosine_similarity(found.float(), exact, dim=-1).min() > 0.999
+
+
+def test_attention_in_full_precision_is_torchs():
+    torch.manual_seed(2)
+    query, key, value = (torch.randn(1, 4, 9, 16, requires_grad=True) for _ in range(3))
+    module = nn.Module()
+    module.is_causal = False
+    found, _ = attend(module, query, key, value, None, scaling=1.0)
+    exact = scaled_dot_product_attention(query, key, value, scale=1.0).transpose(1, 2)
+    torch.testing.assert_close(found, exact)
+    assert found.requires_grad

@@ -21,6 +21,7 @@ LEAST = {
     "gender": (24, 8, 36),
 }
 CORE = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
+ALL = ("seen", "unseen", "wide")
 PAIRS = [(attribute, value) for attribute in ATTRIBUTES for value in VALUES[attribute]]
 FULL = Style(
     gender="female",
@@ -75,6 +76,9 @@ CARRIERS = {
         ),
     }.items()
 }
+GRAMMAR = set(
+    lexicon.words("at be by each for go had has have is it of their to two was what")
+)  # nor do these say anything about any of them
 PREFIXES = ("over", "dis", "un", "en", "re")
 SUFFIXES = (
     *("fulness", "ingly", "ately", "ation", "ition", "ement", "iness", "ness", "ment", "ical"),
@@ -113,7 +117,7 @@ def key_words(attribute, value, pool):
         word
         for item in lexicon.wordings(attribute, value, pool)
         for word in lexicon.words(item.text)
-        if word not in CARRIERS[attribute]
+        if word not in CARRIERS[attribute] | GRAMMAR
     }
 
 
@@ -155,7 +159,7 @@ def test_enough_wordings(attribute, value):
 def test_unseen_key_words_are_of_other_families(attribute):
     seen, unseen = (
         {word for value in VALUES[attribute] for word in key_words(attribute, value, pool)}
-        for pool in wording.POOLS
+        for pool in ("wide", "unseen")
     )
     families = {root for word in seen for root in roots(word)}
     assert not {word for word in unseen if roots(word) & families}
@@ -163,7 +167,7 @@ def test_unseen_key_words_are_of_other_families(attribute):
     assert not {word for word in unseen if word[:6] in beginnings}
 
 
-@pytest.mark.parametrize("pool", wording.POOLS)
+@pytest.mark.parametrize("pool", ALL)
 @pytest.mark.parametrize(("attribute", "value"), PAIRS)
 def test_every_value_fills_a_frame_at_once(attribute, value, pool):
     rng = random.Random(9)
@@ -192,7 +196,7 @@ def test_the_plainest_names_are_seen():
 
 def test_a_wording_belongs_to_one_value_and_pool():
     owners = {}
-    for (attribute, value), pool in itertools.product(PAIRS, wording.POOLS):
+    for (attribute, value), pool in itertools.product(PAIRS, ("wide", "unseen")):
         for item in lexicon.wordings(attribute, value, pool):
             plain = re.sub(r"^an? ", "", item.text)
             owners.setdefault((item.form in ("degree", "utter", "modifier"), plain), set()).add(
@@ -202,11 +206,26 @@ def test_a_wording_belongs_to_one_value_and_pool():
 
 
 def test_nothing_is_said_by_negation():
-    for (attribute, value), pool in itertools.product(PAIRS, wording.POOLS):
+    for (attribute, value), pool in itertools.product(PAIRS, ALL):
         for item in lexicon.wordings(attribute, value, pool):
             assert not {"not", "no", "never", "without", "hardly", "barely"} & set(
                 lexicon.words(item.text)
             )
+
+
+@pytest.mark.parametrize(("attribute", "value"), PAIRS)
+def test_the_wide_pool_is_the_seen_one_and_more(attribute, value):
+    seen, wide = (lexicon.wordings(attribute, value, pool) for pool in ("seen", "wide"))
+    assert set(seen) <= set(wide)
+    assert len(set(wide)) == len(wide)
+    if attribute != "gender" and value != "voiced":
+        assert len(wide) >= 1.5 * len(seen)
+
+
+def test_more_frames_for_training():
+    seen, wide, unseen = (set(lexicon.frames(pool)) for pool in ("seen", "wide", "unseen"))
+    assert seen < wide
+    assert not wide & unseen
 
 
 def test_enough_frames_and_pools_differ():
@@ -218,7 +237,7 @@ def test_enough_frames_and_pools_differ():
 
 def test_every_subset_of_attributes_gives_clean_english():
     rng = random.Random(0)
-    for pool in wording.POOLS:
+    for pool in ALL:
         for size in range(1, len(ATTRIBUTES) + 1):
             for names in itertools.combinations(ATTRIBUTES, size):
                 style = random_style(rng).only(names)
@@ -236,7 +255,7 @@ def test_every_subset_of_attributes_gives_clean_english():
 
 def test_a_description_names_its_style_and_nothing_else():
     rng = random.Random(1)
-    for pool in wording.POOLS:
+    for pool in ALL:
         for _ in range(500):
             style = random_style(rng, 0.5)
             text = wording.describe(style, rng, pool=pool, attributes=ATTRIBUTES).text
@@ -292,7 +311,7 @@ def test_mild_styles_are_never_put_in_extreme_words():
         for item in lexicon.wordings("emotion", "angry", pool)
         if item.form == "absolute"
     ]
-    for pool in wording.POOLS:
+    for pool in ALL:
         for _ in range(300):
             text = wording.describe(style, rng, pool=pool, attributes=("emotion",)).text
             assert not set(extreme) & set(lexicon.words(text)), text
