@@ -13,12 +13,12 @@ import soundfile
 import torch
 from stub import write_voice
 
-from raclap import audio, data, prosody
+from raclap import audio, data, lexicon, prosody
 from raclap.config import TrainConfig, preset
 from raclap.corpus import Clip, measured
 from raclap.data import Features, augment, batches, grouped
 from raclap.model import RACLAP
-from raclap.style import LEVELS
+from raclap.style import ATTRIBUTES, LEVELS, VALUES
 from raclap.towers import Frames
 
 COUNT = 10
@@ -281,6 +281,30 @@ def test_fixed_wordings_are_few(features):
         for description in batch.descriptions
     }
     assert len(afresh) > 3 * len(features.rows)
+
+
+def test_training_draws_from_the_wide_pool_and_never_from_the_unseen_one(features):
+    drawn = {
+        word
+        for epoch in range(40)
+        for batch in batches(features, features.rows, SETTINGS, epoch=epoch)
+        for description in batch.descriptions
+        for word in lexicon.words(description.text)
+    }
+    words = {
+        pool: {
+            word
+            for attribute in ATTRIBUTES
+            for value in VALUES[attribute]
+            for wording in lexicon.wordings(attribute, value, pool)
+            for word in lexicon.words(wording.text)
+        }
+        | {word for frame in lexicon.frames(pool) for word in lexicon.words(frame.template)}
+        for pool in ("seen", "unseen", "wide")
+    }
+    assert len(drawn & (words["wide"] - words["seen"])) > 20
+    assert len(words["unseen"] - words["wide"]) > 500
+    assert not drawn & (words["unseen"] - words["wide"])
 
 
 class Many:
