@@ -12,7 +12,7 @@ import hashlib
 from dataclasses import astuple, dataclass, fields
 
 import numpy as np
-from scipy.fft import irfft, rfft
+from scipy.fft import dct, rfft
 from scipy.ndimage import uniform_filter1d
 
 from raclap.audio import RATE_HZ
@@ -147,8 +147,9 @@ def _frames(waveform: np.ndarray) -> np.ndarray:
 def _track(spectrum: np.ndarray, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """F0 in Hz (T,) with 0 for unvoiced, and autocorrelation strength (T,), by Boersma (1993)."""
     window = np.hanning(_WINDOW)
-    shape = irfft(np.square(np.abs(rfft(window, _FFT))))
-    power = irfft(spectrum)
+    # The autocorrelation is the inverse transform of the power spectrum: real and even, a cosine's.
+    shape = dct(np.square(np.abs(rfft(window, _FFT))), type=1)
+    power = dct(spectrum, type=1)  # (T, _FFT / 2 + 1)
     low, high = int(RATE_HZ / _F0_HZ[1]), int(RATE_HZ / _F0_HZ[0]) + 1
     lags = np.arange(low - 1, high + 2)
     curve = (power[:, lags] / (power[:, :1] + 1e-12)) / (shape[lags] / shape[0])  # (T, lags)
@@ -182,10 +183,11 @@ def _viterbi(hz: np.ndarray, strength: np.ndarray) -> np.ndarray:
     change = voiced[:-1, :, None] != voiced[1:, None, :]
     cost = np.where(both, jump, np.where(change, _CHANGE_COST, 0.0))
     total, back = strength[0], np.zeros(hz.shape, dtype=int)
+    each = np.arange(hz.shape[1])
     for t in range(1, len(hz)):
         score = total[:, None] - cost[t - 1]
-        back[t] = score.argmax(0)
-        total = score.max(0) + strength[t]
+        back[t] = came = score.argmax(0)
+        total = score[came, each] + strength[t]
     path = np.zeros(len(hz), dtype=int)
     path[-1] = total.argmax()
     for t in range(len(hz) - 1, 0, -1):
