@@ -137,9 +137,8 @@ def wordings(attribute: str, value: str, pool: str) -> tuple[Wording, ...]:
 @cache
 def frames(pool: str) -> tuple[Frame, ...]:
     """All sentence frames of one pool."""
-    templates = _table("frames.toml")[_plain(pool)]
-    templates = templates + _table("frames.toml")[pool] if pool == WIDE else templates
-    return tuple(map(Frame, templates))
+    parts = dict.fromkeys((_plain(pool), pool))  # the wide pool has two
+    return tuple(Frame(template) for part in parts for template in _table("frames.toml")[part])
 
 
 @cache

@@ -183,11 +183,10 @@ def _viterbi(hz: np.ndarray, strength: np.ndarray) -> np.ndarray:
     change = voiced[:-1, :, None] != voiced[1:, None, :]
     cost = np.where(both, jump, np.where(change, _CHANGE_COST, 0.0))
     total, back = strength[0], np.zeros(hz.shape, dtype=int)
-    each = np.arange(hz.shape[1])
     for t in range(1, len(hz)):
         score = total[:, None] - cost[t - 1]
-        back[t] = came = score.argmax(0)
-        total = score[came, each] + strength[t]
+        back[t] = score.argmax(0)
+        total = score.max(0) + strength[t]
     path = np.zeros(len(hz), dtype=int)
     path[-1] = total.argmax()
     for t in range(len(hz) - 1, 0, -1):
