@@ -1,6 +1,7 @@
 """Settings as frozen dataclasses, presets that state them, and strict JSON both ways.
 
-``tiny`` is for tests, ``base`` is what ships, ``paper`` names the encoders of Sun et al. (2025).
+``tiny`` is for tests, ``base`` is the smallest that is of use, ``large`` is what ships: a text
+encoder that knows more words. ``paper`` names the encoders of Sun et al. (2025).
 An unknown key or an impossible value is an error that names the nearest valid one.
 """
 
@@ -66,8 +67,11 @@ class TextConfig:
     """The text tower.
 
     Attributes:
-        encoder: hub name or folder of a BERT or RoBERTa encoder.
+        encoder: hub name or folder of a BERT, RoBERTa or MPNet encoder.
+        layers: how many of its layers are kept, from the lowest on; 0 keeps all.
         frozen_layers: how many lower layers, and the embeddings, never train.
+        bits: 8 keeps the encoder's matrices in eight bits an entry, so that the checkpoint of a
+            larger encoder stays small; 16 keeps half precision.
         hidden: width of the projection's hidden layer.
         dropout: inside the projection, 0 to 1.
         max_tokens: longer descriptions are cut here.
@@ -75,14 +79,18 @@ class TextConfig:
     """
 
     encoder: str = "sentence-transformers/all-MiniLM-L6-v2"
+    layers: int = 0
     frozen_layers: int = 3
+    bits: int = 16
     hidden: int = 512
     dropout: float = 0.1
     max_tokens: int = 96
     clauses: float = 2.0
 
     def __post_init__(self) -> None:
+        _require(self.layers >= 0, self, "layers", "0 or more")
         _require(self.frozen_layers >= 0, self, "frozen_layers", "0 or more")
+        _require(self.bits in (8, 16), self, "bits", "8 or 16")
         _require(self.hidden > 0, self, "hidden", "positive")
         _require(0 <= self.dropout < 1, self, "dropout", "from 0 to below 1")
         _require(self.max_tokens >= 8, self, "max_tokens", "8 or more")
@@ -228,7 +236,7 @@ class Config:
 
 
 def preset(name: str) -> Config:
-    """Return the settings called ``name``: ``tiny``, ``base`` or ``paper``."""
+    """Return the settings called ``name``: ``tiny``, ``base``, ``large`` or ``paper``."""
     if name not in PRESETS:
         raise InputError(f"There is no preset {name!r}; choose one of {', '.join(PRESETS)}.")
     return PRESETS[name]
@@ -249,6 +257,11 @@ PRESETS = {
         ),
     ),
     "base": Config(),
+    "large": Config(
+        model=ModelConfig(
+            text=TextConfig(encoder="sentence-transformers/all-mpnet-base-v2", layers=5, bits=8)
+        )
+    ),
     "paper": Config(
         model=ModelConfig(
             speech=SpeechConfig(

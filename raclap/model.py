@@ -19,7 +19,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,6 @@ import numpy as np
 import torch
 from huggingface_hub import PyTorchModelHubMixin, snapshot_download
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 from transformers import (
@@ -40,8 +39,8 @@ from transformers import (
 )
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
-from raclap import audio, query
-from raclap.config import InputError, ModelConfig, from_dict, to_dict
+from raclap import audio, query, weights
+from raclap.config import InputError, ModelConfig, TextConfig, from_dict, to_dict
 from raclap.files import digest_of, replacing
 from raclap.tiny import tiny_speech, tiny_text, tiny_tokenizer
 from raclap.towers import Frames, SpeechTower, TextTower
@@ -101,22 +100,40 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
         Encoders are looked for in the folder ``$RACLAP_MODELS`` first, then on the hub.
         """
         speech, speech_config = _pretrained(config.speech.encoder)
-        text, text_config = _pretrained(config.text.encoder)
+        text, text_config = _pretrained(config.text.encoder, config.text.layers)
         model = cls(to_dict(config), speech_config.to_diff_dict(), text_config.to_diff_dict())
         if speech is not None:
             model.speech.backbone.encoder.load_state_dict(speech.state_dict())
         if text is not None:
             model.text.encoder.load_state_dict(text.state_dict())
+            if config.text.bits == 8:  # training starts from what a checkpoint would hold
+                state = model._stored()
+                model.load_state_dict({name: state[name] for name in model._packed()}, strict=False)
             name = _locate(config.text.encoder)
             model.tokenizer = AutoTokenizer.from_pretrained(name)
         else:
             model.tokenizer = tiny_tokenizer()
         return model
 
-    def renew_text(self) -> None:
-        """Start the text tower again: its encoder as pretrained, its head untrained."""
-        new = RACLAP.create(self.config)
-        self.text.load_state_dict(new.text.state_dict())
+    def with_fresh_text(self, text: TextConfig) -> RACLAP:
+        """Return a model that hears as this one does and whose text tower is yet to be trained."""
+        new = RACLAP.create(replace(self.config, text=text))
+        new.speech.load_state_dict(self.speech.state_dict())
+        new.log_scale.data.copy_(self.log_scale)
+        return new
+
+    @torch.no_grad()
+    def average_speech(self, other: RACLAP) -> None:
+        """Set what the speech tower has above its encoder to the mean of its own and ``other``'s.
+
+        Weights along one path of training generalise better averaged (Wortsman et al. 2022, Model
+        soups); ``other`` must be an earlier point of the path, over the same speech encoder.
+        """
+        theirs = other.speech.state_dict()
+        for name, own in self.speech.state_dict().items():
+            if not name.startswith("backbone."):
+                own.copy_((own + theirs[name]) / 2)
+        self.__dict__.pop("fingerprint", None)
 
     # ------------------------------------------------------------------ encoding
 
@@ -265,9 +282,9 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
     def fingerprint(self) -> str:
         """Names the weights: galleries made by other weights are refused."""
         digest = hashlib.sha256()
-        for name, tensor in sorted(self.state_dict().items()):
+        for name, tensor in sorted(self._stored().items()):
             digest.update(name.encode())
-            digest.update(tensor.half().cpu().numpy().tobytes())
+            digest.update(tensor.numpy().tobytes())
         return digest.hexdigest()[:16]
 
     def frozen_names(self) -> set[str]:
@@ -275,6 +292,19 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
         modules = [*self.speech.backbone.frozen, *self.text.frozen(self.config.text.frozen_layers)]
         held = {id(t) for m in modules for t in m.state_dict(keep_vars=True).values()}
         return {n for n, t in self.state_dict(keep_vars=True).items() if id(t) in held}
+
+    def _packed(self) -> set[str]:
+        """Names of the matrices that are kept in eight bits an entry."""
+        if self.config.text.bits != 8:
+            return set()
+        matrices = {name for name, value in self.state_dict().items() if value.ndim == 2}
+        return {name for name in matrices if name.startswith("text.encoder.")}
+
+    def _stored(self) -> dict[str, Tensor]:
+        """The weights as rounded as a checkpoint holds them, in half precision."""
+        state = self.state_dict()
+        state |= {name: weights.eighths(state[name]) for name in self._packed()}
+        return weights.halved(state)
 
     def save_pretrained(self, save_directory: str | Path, **kwargs: Any) -> str | None:
         """Write a checkpoint folder, and last of all the sums by which damage to it is noticed.
@@ -321,19 +351,17 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
             ) from error
 
     def _save_pretrained(self, save_directory: Path) -> None:
-        """Write weights in half precision, the tokenizer, and the teacher's differences."""
-        folder, state = Path(save_directory), _halved(self)
+        """Write the weights rounded, the tokenizer, and the teacher's differences."""
+        folder, state, packed = Path(save_directory), self._stored(), self._packed()
         frozen = self.frozen_names()
-        _write(folder / _FROZEN, {name: state[name] for name in sorted(frozen)})
-        _write(folder / _TRAINED, {name: state[name] for name in sorted(set(state) - frozen)})
+        for file, names in ((_FROZEN, frozen), (_TRAINED, set(state) - frozen)):
+            weights.write(folder / file, {name: state[name] for name in sorted(names)}, packed)
         self.tokenizer.save_pretrained(folder / "tokenizer")
         (folder / _TEACHER).unlink(missing_ok=True)
         if self.teacher is not None:
-            other = _halved(self.teacher)
-            _write(
-                folder / _TEACHER,
-                {name: other[name] for name in state if not torch.equal(state[name], other[name])},
-            )
+            other = self.teacher._stored()
+            differs = [name for name in state if not torch.equal(state[name], other[name])]
+            weights.write(folder / _TEACHER, {name: other[name] for name in differs}, packed)
 
     @classmethod
     def _from_pretrained(cls, *, model_id: str, **kwargs: object) -> RACLAP:
@@ -351,13 +379,12 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
         try:
             model = cls(**kwargs)
             _check_sums(folder)
-            state = load_file(folder / _FROZEN) | load_file(folder / _TRAINED)
-            model.load_state_dict({name: value.float() for name, value in state.items()})
+            model.load_state_dict(weights.read(folder / _FROZEN) | weights.read(folder / _TRAINED))
             model.tokenizer = AutoTokenizer.from_pretrained(
                 folder / "tokenizer", trust_remote_code=False
             )
             if (folder / _TEACHER).is_file():
-                model.keep_teacher(model.copied(load_file(folder / _TEACHER)))
+                model.keep_teacher(model.copied(weights.read(folder / _TEACHER)))
         except (SafetensorError, RuntimeError, TypeError, OSError) as error:
             reason = " ".join(str(error).split())[:200]
             raise InputError(
@@ -395,8 +422,9 @@ def _build(config: dict) -> PreTrainedModel:
 
 
 def _headless(config: AutoConfig) -> dict[str, bool]:
-    """Leave out BERT's and RoBERTa's pooling head: the text tower pools by itself."""
-    return {"add_pooling_layer": False} if config.model_type in ("bert", "roberta") else {}
+    """Leave out the pooling head of BERT and its kin: the text tower pools by itself."""
+    pools = config.model_type in ("bert", "roberta", "mpnet")
+    return {"add_pooling_layer": False} if pools else {}
 
 
 def _locate(name: str) -> str:
@@ -405,15 +433,21 @@ def _locate(name: str) -> str:
     return str(local) if local.is_dir() else name
 
 
-def _pretrained(name: str) -> tuple[PreTrainedModel | None, AutoConfig]:
-    """Load an encoder in full precision; the tiny ones of the tests are only configurations."""
+def _pretrained(name: str, layers: int = 0) -> tuple[PreTrainedModel | None, AutoConfig]:
+    """Load an encoder, or its lower ``layers``, in full precision.
+
+    The tiny ones of the tests are only configurations.
+    """
     tiny = {"tiny-whisper": tiny_speech, "tiny-bert": tiny_text}
     if name in tiny:
         return None, tiny[name]()
     try:
         config = AutoConfig.from_pretrained(_locate(name))
         kind = WhisperEncoder if config.model_type == "whisper" else AutoModel
-        encoder = kind.from_pretrained(_locate(name), dtype=torch.float32, **_headless(config))
+        config.num_hidden_layers = min(layers or config.num_hidden_layers, config.num_hidden_layers)
+        encoder = kind.from_pretrained(
+            _locate(name), config=config, dtype=torch.float32, **_headless(config)
+        )
     except OSError as error:
         raise InputError(
             f"The encoder {name!r} is neither in $RACLAP_MODELS nor on the hub as seen from here; "
@@ -428,11 +462,6 @@ def _seen(weight: Tensor) -> Tensor:
     return nn.Parameter(view, requires_grad=False) if isinstance(weight, nn.Parameter) else view
 
 
-def _halved(model: nn.Module) -> dict[str, Tensor]:
-    state = model.state_dict()
-    return {name: value.detach().half().cpu().contiguous() for name, value in state.items()}
-
-
 def _check_sums(folder: Path) -> None:
     """Compare a checkpoint's files with what was saved; one without sums is taken as it is."""
     with contextlib.suppress(FileNotFoundError):
@@ -442,8 +471,3 @@ def _check_sums(folder: Path) -> None:
             inside = not {"..", "/", ""} & {*Path(name).parts}
             if not inside or not path.is_file() or digest_of(path) != sum_:
                 raise RuntimeError(f"{name} is not what was saved")
-
-
-def _write(path: Path, tensors: dict[str, Tensor]) -> None:
-    with replacing(path) as part:
-        save_file(tensors, part)

@@ -6,6 +6,8 @@ everything under gradient stays in full precision; only inference on such a CPU 
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 import torch
 from torch import Tensor, nn
 from transformers import AttentionInterface
@@ -101,7 +103,7 @@ def attend(
 AttentionInterface.register(ATTENTION, attend)
 
 
-def halve(layers: nn.ModuleList, names: dict[str, bool]) -> None:
+def halve(layers: Iterable[nn.Module], names: Mapping[str, bool]) -> None:
     """Replace linear layers by their dotted names in each of ``layers``; the value says `stays`."""
     for layer in layers:
         for name, stays in names.items():

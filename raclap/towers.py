@@ -4,7 +4,7 @@ In: waveforms or token ids. Out: (B, D) vectors, not yet of unit length. Each to
 cut in two: a *lower* part that never trains, whose output may be cached, and an *upper* part.
 
 * speech: Whisper's encoder run at the clip's real length, or wav2vec 2.0, HuBERT, WavLM
-* text: BERT or RoBERTa, mean-pooled
+* text: BERT, RoBERTa or MPNet, mean-pooled
 """
 
 from __future__ import annotations
@@ -323,7 +323,7 @@ class TextTower(nn.Module):
     """Token ids to (B, D): encoder, mean over real tokens, two fully connected layers.
 
     Args:
-        encoder: a BERT or RoBERTa model without a pooling head.
+        encoder: a BERT, RoBERTa or MPNet model without a pooling head.
         config: see :class:`TextConfig`.
         dim: D.
     """
@@ -331,6 +331,9 @@ class TextTower(nn.Module):
     def __init__(self, encoder: PreTrainedModel, config: TextConfig, dim: int) -> None:
         super().__init__()
         self.encoder = encoder
+        for layer in encoder.encoder.layer:
+            named = [n for n, module in layer.named_modules() if isinstance(module, nn.Linear)]
+            halve([layer], dict.fromkeys(named, False))
         self.projection = nn.Sequential(
             nn.Linear(encoder.config.hidden_size, config.hidden),
             nn.ReLU(),

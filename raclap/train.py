@@ -77,8 +77,8 @@ def train(
             then distorts the pretrained features less.
         leave_out: corpora of which no clip is trained on or validated with, so that they can be
             tested as unseen; ``init`` must have left them out, too.
-        fresh_text: take only the speech tower from ``init``; the text tower starts from its
-            pretrained encoder.
+        fresh_text: take only the speech tower from ``init``; the text tower starts from the
+            pretrained encoder that ``config`` names.
         cache: folder for the frames of the frozen layers.
         device: ``cpu`` or ``cuda``; by default a GPU if there is one.
         ranks: who trains together; all of them see ``output`` and ``cache``.
@@ -101,7 +101,7 @@ def train(
     # ---- model
     model = RACLAP.create(config.model) if init is None else RACLAP.from_pretrained(str(init))
     if init is not None and fresh_text:
-        model.renew_text()
+        model = model.with_fresh_text(config.model.text)
     teacher = model.copied() if stage == "ra" else None
     model.keep_teacher(teacher)
 

@@ -14,7 +14,7 @@ PACKAGE = ROOT / "raclap"
 SHARED = (
     *("config", "files", "audio", "prosody", "style", "lexicon", "query", "wording"),
     *("layouts", "tables", "corpus", "transfer", "unpack", "homes"),
-    *("precision", "towers", "tiny", "model", "relation", "canvas", "heatmaps"),
+    *("precision", "towers", "tiny", "weights", "model", "relation", "canvas", "heatmaps"),
 )
 LEARNING = (
     *("parallel", "data", "loss", "metrics", "objective", "essr", "evaluate"),

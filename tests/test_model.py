@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,9 +14,10 @@ from huggingface_hub import PyTorchModelHubMixin
 from safetensors.torch import load_file, save_file
 from stub import write_voice
 from torch.nn.functional import normalize
+from transformers import BertModel
 
 import raclap.model
-from raclap import audio
+from raclap import audio, weights
 from raclap.config import InputError, ModelConfig, SpeechConfig, TextConfig, preset
 from raclap.model import RACLAP
 
@@ -316,18 +319,81 @@ def test_the_teacher_is_kept_in_checkpoints(model, voices, tmp_path):
     assert RACLAP.from_pretrained(tmp_path).teacher is None
 
 
-def test_the_text_tower_starts_again_and_the_speech_tower_stays(model, voices, monkeypatch):
-    tuned, begun = model.copied(), make(voices, seed=3)
+def test_the_text_tower_starts_again_and_the_speech_tower_stays(model, voices):
+    tuned, text = model.copied(), replace(preset("tiny").model.text, hidden=24)
     with torch.no_grad():
         for parameter in tuned.parameters():
             parameter.add_(0.1)
-    heard, scale = tuned.encode_speech(voices), tuned.scale
-    monkeypatch.setattr(RACLAP, "create", lambda config: begun)
-    tuned.renew_text()
-    assert torch.equal(tuned.encode_speech(voices), heard)
-    assert tuned.scale == scale
-    for name, weight in tuned.text.state_dict().items():
-        assert torch.equal(weight, begun.text.state_dict()[name]), name
+    fresh = tuned.with_fresh_text(text)
+    assert torch.equal(fresh.encode_speech(voices), tuned.encode_speech(voices))
+    assert fresh.scale == tuned.scale
+    assert fresh.config == replace(tuned.config, text=text)
+    assert fresh.text.projection[0].weight.shape[0] == 24
+    assert fresh.teacher is None
+
+
+def test_the_head_of_the_speech_tower_is_averaged_and_nothing_else(model):
+    one, other = model.copied(), model.copied()
+    with torch.no_grad():
+        for parameter in other.parameters():
+            parameter.add_(0.5)
+    before, name = one.fingerprint, "speech.projection.1.weight"
+    one.average_speech(other)
+    found, start = one.state_dict(), model.state_dict()
+    changed = {n for n in found if not torch.equal(found[n], start[n])}
+    head = {n for n, _ in one.speech.named_parameters() if not n.startswith("backbone.")}
+    assert changed == {f"speech.{n}" for n in head}
+    torch.testing.assert_close(found[name], start[name] + 0.25)
+    assert one.fingerprint != before
+
+
+# ---- eight bits
+
+
+@pytest.fixture(scope="module")
+def packed(voices):
+    """A model whose text encoder is kept in eight bits, and the one that was rounded."""
+    plain = make(voices).copied()
+    made = make(voices).with_fresh_text(replace(preset("tiny").model.text, bits=8))
+    made.text.load_state_dict(plain.text.state_dict())
+    return made.eval(), plain
+
+
+def test_eight_bits_lose_little_and_a_checkpoint_nothing_more(packed, voices, tmp_path):
+    made, plain = packed
+    made.save_pretrained(tmp_path)
+    loaded = RACLAP.from_pretrained(tmp_path)
+    assert loaded.fingerprint == made.fingerprint != plain.fingerprint
+    assert (loaded.encode_text(TEXTS) * plain.encode_text(TEXTS)).sum(-1).min() > 0.999
+    assert (loaded.encode_speech(voices) * plain.encode_speech(voices)).sum(-1).min() > 0.999
+    again = tmp_path / "again"
+    loaded.save_pretrained(again)
+    for name in ("frozen.safetensors", "model.safetensors"):
+        assert (again / name).read_bytes() == (tmp_path / name).read_bytes()
+
+
+def test_only_the_text_encoders_matrices_are_in_eight_bits(packed, tmp_path):
+    packed[0].save_pretrained(tmp_path)
+    held = load_file(tmp_path / "frozen.safetensors") | load_file(tmp_path / "model.safetensors")
+    eight = {name for name, value in held.items() if value.dtype == torch.int8}
+    matrices = {name for name in eight if not name.endswith("/exponents")}
+    assert eight == matrices | {f"{name}/exponents" for name in matrices}
+    encoder = {n for n, v in packed[0].state_dict().items() if n.startswith("text.encoder.")}
+    assert matrices == {name for name in encoder if packed[0].state_dict()[name].ndim == 2}
+
+
+def test_a_teacher_in_eight_bits_keeps_only_what_differs(packed, tmp_path):
+    student = packed[0].copied()
+    student.keep_teacher(packed[0].copied())
+    with torch.no_grad():
+        student.text.projection[0].weight.mul_(1.5)
+        student.text.encoder.encoder.layer[0].output.dense.weight.mul_(1.5)
+    student.save_pretrained(tmp_path)
+    loaded = RACLAP.from_pretrained(tmp_path)
+    assert loaded.teacher.fingerprint == packed[0].fingerprint
+    name = "text.encoder.encoder.layer.0.output.dense.weight"
+    differs = {name, f"{name}/exponents", "text.projection.0.weight"}
+    assert set(load_file(tmp_path / "teacher.safetensors")) == differs
 
 
 def test_a_copy_is_apart_from_its_original(model):
@@ -364,3 +430,26 @@ def test_a_local_encoder_is_taken_as_it_is(model, monkeypatch, tmp_path):
     assert found.keys() == expected.keys()
     assert all(found[name].equal(expected[name]) for name in expected)
     assert made.tokenize(TEXTS)[0].equal(model.tokenize(TEXTS)[0])
+
+
+def test_the_upper_layers_of_an_encoder_can_be_left_out(model, monkeypatch, tmp_path):
+    folder = tmp_path / "some" / "bert"
+    settings = copy.deepcopy(model.text.encoder.config)
+    settings.num_hidden_layers = 2
+    encoder = BertModel(settings, add_pooling_layer=False)
+    encoder.save_pretrained(folder)
+    model.tokenizer.save_pretrained(folder)
+    monkeypatch.setenv("RACLAP_MODELS", str(tmp_path))
+    whole = encoder.state_dict()
+    for layers, kept in ((1, 1), (0, 2), (9, 2)):
+        text = TextConfig(encoder="some/bert", layers=layers, frozen_layers=0, bits=8, hidden=32)
+        made = RACLAP.create(ModelConfig(speech=preset("tiny").model.speech, text=text, dim=16))
+        assert len(made.text.encoder.encoder.layer) == kept
+        for name, value in made.text.encoder.state_dict().items():
+            expected = weights.eighths(whole[name]) if value.ndim == 2 else whole[name]
+            torch.testing.assert_close(value, expected, atol=1e-3, rtol=1e-3)
+            assert value.ndim != 2 or torch.equal(weights.eighths(value), value)
+        made.save_pretrained(tmp_path / "saved")
+        loaded = RACLAP.from_pretrained(tmp_path / "saved")
+        assert len(loaded.text.encoder.encoder.layer) == kept
+        assert loaded.fingerprint == made.fingerprint

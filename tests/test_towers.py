@@ -11,6 +11,7 @@ import torch
 from transformers import (
     BertConfig,
     HubertConfig,
+    MPNetConfig,
     RobertaConfig,
     Wav2Vec2Config,
     WavLMConfig,
@@ -58,6 +59,7 @@ SPEECH = {"whisper": tiny_speech()} | {
     for stable in (False, True)
 }
 TEXTS = {"bert": BertConfig(**TEXT), "roberta": RobertaConfig(**TEXT)}
+TEXTS |= {"mpnet": MPNetConfig(**TEXT)}
 
 
 def build(speech=SPEECH["whisper"], text=TEXTS["bert"], **settings):
@@ -292,8 +294,8 @@ def test_padding_does_not_change_a_shorter_text(name):
     assert not together[0].allclose(together[1], atol=1e-3)
 
 
-def test_all_five_classes_pair_up():
-    """The encoders that the preset ``paper`` names, each with each."""
+def test_all_encoders_pair_up():
+    """The five classes that the preset ``paper`` names, and what ships, each with each."""
     kinds = set()
     for speech in ("wavlm-group-plain", "hubert-group-plain", "wav2vec2-group-plain"):
         for text in TEXTS.values():
@@ -303,7 +305,8 @@ def test_all_five_classes_pair_up():
             found = model.encode_speech([noise(0.4), noise(0.3, 1)])
             assert found.shape == (2, 8)
             torch.testing.assert_close(found.norm(dim=-1), torch.ones(2))
-    assert kinds == {"WavLMModel", "HubertModel", "Wav2Vec2Model", "BertModel", "RobertaModel"}
+    published = {"WavLMModel", "HubertModel", "Wav2Vec2Model", "BertModel", "RobertaModel"}
+    assert kinds == published | {"MPNetModel"}
 
 
 def test_the_pooling_head_is_left_out():
