@@ -3,8 +3,10 @@
 A checkpoint folder holds everything that inference needs:
 
 * ``config.json``: :class:`ModelConfig` and both encoders' own settings
-* ``frozen.safetensors``: what never trains, the same for every checkpoint of these encoders
-* ``model.safetensors``: what was trained
+* ``frozen.safetensors``, ``frozen-text.safetensors``: what never trains of the speech tower and of
+  the text tower, the same for every checkpoint of these encoders
+* ``model.safetensors``, ``model-text.safetensors``: what was trained, likewise; a tower that is
+  trained anew leaves the other's files as they are
 * ``teacher.safetensors``: optional, where the stage-one model differs from this one
 * ``tokenizer/``
 * ``checksums.json``: SHA-256 of all these, so that damage is noticed
@@ -46,6 +48,7 @@ from raclap.tiny import tiny_speech, tiny_text, tiny_tokenizer
 from raclap.towers import Frames, SpeechTower, TextTower
 
 _FROZEN, _TRAINED, _TEACHER = "frozen.safetensors", "model.safetensors", "teacher.safetensors"
+_FROZEN_TEXT, _TRAINED_TEXT = "frozen-text.safetensors", "model-text.safetensors"
 _CHECKSUMS = "checksums.json"
 _MIN_TEMPERATURE = 0.01
 _CLIPS_AT_ONCE = {"cpu": 1, "cuda": 16}  # in the upper layers; padding costs a CPU more
@@ -119,7 +122,7 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
         """Return a model that hears as this one does and whose text tower is yet to be trained."""
         new = RACLAP.create(replace(self.config, text=text))
         new.speech.load_state_dict(self.speech.state_dict())
-        new.log_scale.data.copy_(self.log_scale)
+        new.log_scale = nn.Parameter(self.log_scale.detach().clone())
         return new
 
     @torch.no_grad()
@@ -354,8 +357,13 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
         """Write the weights rounded, the tokenizer, and the teacher's differences."""
         folder, state, packed = Path(save_directory), self._stored(), self._packed()
         frozen = self.frozen_names()
-        for file, names in ((_FROZEN, frozen), (_TRAINED, set(state) - frozen)):
-            weights.write(folder / file, {name: state[name] for name in sorted(names)}, packed)
+        files: dict[str, dict[str, Tensor]] = {}
+        for name in sorted(state):
+            ours, texts = (_FROZEN, _FROZEN_TEXT) if name in frozen else (_TRAINED, _TRAINED_TEXT)
+            file = texts if name.startswith("text.") else ours
+            files.setdefault(file, {})[name] = state[name]
+        for file, tensors in files.items():
+            weights.write(folder / file, tensors, packed)
         self.tokenizer.save_pretrained(folder / "tokenizer")
         (folder / _TEACHER).unlink(missing_ok=True)
         if self.teacher is not None:
@@ -379,7 +387,11 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
         try:
             model = cls(**kwargs)
             _check_sums(folder)
-            model.load_state_dict(weights.read(folder / _FROZEN) | weights.read(folder / _TRAINED))
+            state = {}
+            for name in (_FROZEN, _FROZEN_TEXT, _TRAINED, _TRAINED_TEXT):
+                if (folder / name).is_file():  # once both towers shared two files
+                    state |= weights.read(folder / name)
+            model.load_state_dict(state)
             model.tokenizer = AutoTokenizer.from_pretrained(
                 folder / "tokenizer", trust_remote_code=False
             )

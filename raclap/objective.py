@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from raclap import loss, metrics
+from raclap import loss, metrics, precision
 from raclap.config import RelationConfig, TrainConfig
 from raclap.corpus import Clip
 from raclap.data import Batch
@@ -121,7 +121,8 @@ class Objective:
             similarity = similarity.to(device, torch.float32)
         else:
             speech = normalize(self.teacher.speech(frames).float(), dim=-1)
-            text = self.wordings(self.ranks.share(batch.descriptions)).to(device)
+            with precision.full():  # a resumed run asks for other texts at once
+                text = self.wordings(self.ranks.share(batch.descriptions)).to(device)
             count = len(batch.styles)
             speech, text = self.ranks.gather(speech, count), self.ranks.gather(text, count)
             cross = settings.kind == "cross"

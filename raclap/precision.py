@@ -6,7 +6,8 @@ everything under gradient stays in full precision; only inference on such a CPU 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +21,17 @@ ATTENTION = "halved"  # the name by which transformers knows `attend`
 
 def _fast(x: Tensor) -> bool:
     return FAST_BFLOAT16 and torch.is_inference_mode_enabled() and x.device.type == "cpu"
+
+
+@contextmanager
+def full() -> Iterator[None]:
+    """Keep full precision within, where last bits hardly depend on what else is in a batch."""
+    global FAST_BFLOAT16
+    before, FAST_BFLOAT16 = FAST_BFLOAT16, False
+    try:
+        yield
+    finally:
+        FAST_BFLOAT16 = before
 
 
 class Halved(nn.Linear):

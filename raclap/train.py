@@ -24,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import normalize
 from torch.nn.utils import clip_grad_norm_
 from torch.optim import AdamW
@@ -264,13 +264,11 @@ class _Run:
     def averaged(self) -> Iterator[None]:
         """Lend the model its average weights, which are validated and kept."""
         own = [p.detach().clone() for p in self.learned] if self.average else []
-        for parameter, value in zip(self.learned, self.average, strict=bool(self.average)):
-            parameter.data.copy_(value)
+        _set(self.learned if own else [], self.average)
         try:
             yield
         finally:
-            for parameter, value in zip(self.learned, own, strict=bool(own)):
-                parameter.data.copy_(value)
+            _set(self.learned if own else [], own)
 
     def keep_if_best(self, figures: dict[str, float], config: Config) -> None:
         """Log the validation figures, and write the checkpoint if none was better."""
@@ -331,8 +329,7 @@ class _Run:
         self.model.speech.load_state_dict(state["buffers"], strict=False)
         self.optimizer.load_state_dict(state["optimizer"])
         self.average = [value.to(self.model.device) for value in state["average"]]
-        for parameter, value in zip(self.objective.parameters, state["own"], strict=True):
-            parameter.data.copy_(value)
+        _set(self.objective.parameters, state["own"])
         for name, value in state["place"].items():
             setattr(self, name, value)
         if self.ranks.leads:
@@ -365,6 +362,13 @@ class _Run:
     def _log(self, row: dict) -> None:
         with (self.output / "history.jsonl").open("a") as file:
             file.write(json.dumps(row) + "\n")
+
+
+@torch.no_grad()
+def _set(parameters: Sequence[nn.Parameter], values: Sequence[Tensor]) -> None:
+    """Change weights in place, not behind their backs: copies of them in half precision notice."""
+    for parameter, value in zip(parameters, values, strict=True):
+        parameter.copy_(value)
 
 
 def _groups_of(model: RACLAP, settings: TrainConfig) -> list[dict]:

@@ -199,7 +199,8 @@ def train(home: Path, rounds: int, rng: random.Random) -> dict[str, int]:
 
 def _alike(whole: Path, parted: Path) -> None:
     """The same checkpoint; the log, too, but for terms that are averaged since the last start."""
-    for name in ("model.safetensors", "frozen.safetensors", "config.json", "training.json"):
+    weights = (path.name for path in whole.glob("*.safetensors"))
+    for name in (*weights, "config.json", "training.json"):
         assert (whole / name).read_bytes() == (parted / name).read_bytes(), name
     logs = [
         [json.loads(line) for line in (at / "history.jsonl").read_text().splitlines()]

@@ -51,7 +51,7 @@ def test_settings_cannot_be_changed_in_place():
 
 
 def test_an_unknown_preset_is_told_the_known_ones():
-    with pytest.raises(InputError, match="'huge'; choose one of tiny, base, paper"):
+    with pytest.raises(InputError, match="'huge'; choose one of tiny, base, large, paper"):
         preset("huge")
 
 

@@ -21,6 +21,7 @@ from raclap import audio, weights
 from raclap.config import InputError, ModelConfig, SpeechConfig, TextConfig, preset
 from raclap.model import RACLAP
 
+WEIGHTS = [f"{name}.safetensors" for name in ("frozen", "frozen-text", "model", "model-text")]
 TEXTS = ["an angry man, shouting", "a calm woman", "someone whispers fast, frightened and low"]
 
 
@@ -220,7 +221,10 @@ def test_the_fingerprint_names_the_weights(model, voices):
 
 
 def test_weights_are_halves_and_every_one_has_its_file(model, saved):
-    frozen, trained = (load_file(saved / f"{name}.safetensors") for name in ("frozen", "model"))
+    frozen, trained = (
+        load_file(saved / f"{name}.safetensors") | load_file(saved / f"{name}-text.safetensors")
+        for name in ("frozen", "model")
+    )
     assert not frozen.keys() & trained.keys()
     assert frozen.keys() | trained.keys() == model.state_dict().keys()
     assert {tensor.dtype for tensor in (*frozen.values(), *trained.values())} == {torch.float16}
@@ -248,6 +252,35 @@ def test_a_missing_file_is_named(checkpoint, name):
         RACLAP.from_pretrained(str(checkpoint))
 
 
+@pytest.mark.parametrize("name", ["frozen-text.safetensors", "model-text.safetensors"])
+@pytest.mark.parametrize("summed", [True, False])
+def test_missing_weights_of_the_text_tower_are_told(checkpoint, name, summed):
+    (checkpoint / name).unlink()
+    if not summed:
+        (checkpoint / "checksums.json").unlink()
+    with pytest.raises(InputError, match=f"is damaged .({name}|Error.*text)"):
+        RACLAP.from_pretrained(str(checkpoint))
+
+
+def test_a_checkpoint_of_two_files_is_read_as_before(checkpoint, model):
+    """As checkpoints were once, both towers in the same two files."""
+    for kind in ("frozen", "model"):
+        held = load_file(checkpoint / f"{kind}.safetensors")
+        held |= load_file(checkpoint / f"{kind}-text.safetensors")
+        save_file(held, checkpoint / f"{kind}.safetensors")
+        (checkpoint / f"{kind}-text.safetensors").unlink()
+    (checkpoint / "checksums.json").unlink()
+    assert RACLAP.from_pretrained(str(checkpoint)).fingerprint == model.fingerprint
+
+
+def test_each_tower_has_files_of_its_own(saved):
+    for kind in ("frozen", "model"):
+        held = load_file(saved / f"{kind}.safetensors")
+        assert not any(name.startswith("text.") for name in held)
+        held = load_file(saved / f"{kind}-text.safetensors")
+        assert all(name.startswith("text.") for name in held)
+
+
 def test_a_missing_tokenizer_is_named(checkpoint):
     shutil.rmtree(checkpoint / "tokenizer")
     with pytest.raises(InputError, match="has no tokenizer"):
@@ -263,7 +296,7 @@ def add(weights):
 
 
 def reshape(weights):
-    weights["text.projection.0.weight"] = torch.zeros(2, 2)
+    weights["speech.projection.1.weight"] = torch.zeros(2, 2)
 
 
 @pytest.mark.parametrize("change", [drop, add, reshape])
@@ -276,7 +309,7 @@ def test_weights_are_loaded_strictly(checkpoint, change):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("name", ["frozen.safetensors", "model.safetensors"])
+@pytest.mark.parametrize("name", WEIGHTS)
 @pytest.mark.parametrize("left", [0, 5, 2_000])
 def test_truncated_weights_are_told(checkpoint, name, left):
     whole = (checkpoint / name).read_bytes()
@@ -368,13 +401,13 @@ def test_eight_bits_lose_little_and_a_checkpoint_nothing_more(packed, voices, tm
     assert (loaded.encode_speech(voices) * plain.encode_speech(voices)).sum(-1).min() > 0.999
     again = tmp_path / "again"
     loaded.save_pretrained(again)
-    for name in ("frozen.safetensors", "model.safetensors"):
+    for name in WEIGHTS:
         assert (again / name).read_bytes() == (tmp_path / name).read_bytes()
 
 
 def test_only_the_text_encoders_matrices_are_in_eight_bits(packed, tmp_path):
     packed[0].save_pretrained(tmp_path)
-    held = load_file(tmp_path / "frozen.safetensors") | load_file(tmp_path / "model.safetensors")
+    held = {name: value for file in WEIGHTS for name, value in load_file(tmp_path / file).items()}
     eight = {name for name, value in held.items() if value.dtype == torch.int8}
     matrices = {name for name in eight if not name.endswith("/exponents")}
     assert eight == matrices | {f"{name}/exponents" for name in matrices}

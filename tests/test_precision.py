@@ -57,6 +57,14 @@ def test_without_bfloat16_nothing_changes(layer, monkeypatch):
         assert torch.equal(Halved.of(layer)(x), layer(x))
 
 
+def test_full_precision_can_be_kept(layer, fast):
+    x = torch.randn(5, 64)
+    with torch.inference_mode():
+        with precision.full():
+            assert torch.equal(Halved.of(layer)(x), layer(x))
+        assert not torch.equal(Halved.of(layer)(x), layer(x))
+
+
 def test_weights_that_change_in_place_are_halved_again(layer, fast):
     halved, x = Halved.of(layer), torch.randn(5, 64)
     with torch.inference_mode():

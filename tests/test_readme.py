@@ -243,7 +243,8 @@ def desk(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("desk")
     model = RACLAP.create(preset("tiny").model)
-    model.save_pretrained(folder / "checkpoints" / "raclap-base")
+    for place in ("checkpoints/raclap-base", "runs/reading-on", "runs/ra"):
+        model.save_pretrained(folder / place)
     write_voice(folder / "voice.wav", f0_hz=205)
     for f0_hz in (120, 180, 240):
         write_voice(folder / "my-voices" / f"{f0_hz}.wav", f0_hz=f0_hz)
