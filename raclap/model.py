@@ -109,9 +109,8 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
             model.speech.backbone.encoder.load_state_dict(speech.state_dict())
         if text is not None:
             model.text.encoder.load_state_dict(text.state_dict())
-            if config.text.bits == 8:  # training starts from what a checkpoint would hold
-                state = model._stored()
-                model.load_state_dict({name: state[name] for name in model._packed()}, strict=False)
+            for matrix in model._packed().values():  # start from what a checkpoint would hold
+                matrix.copy_(weights.eighths(matrix))
             name = _locate(config.text.encoder)
             model.tokenizer = AutoTokenizer.from_pretrained(name)
         else:
@@ -296,17 +295,17 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
         held = {id(t) for m in modules for t in m.state_dict(keep_vars=True).values()}
         return {n for n, t in self.state_dict(keep_vars=True).items() if id(t) in held}
 
-    def _packed(self) -> set[str]:
-        """Names of the matrices that are kept in eight bits an entry."""
+    def _packed(self) -> dict[str, Tensor]:
+        """The matrices that are kept in eight bits an entry, by name."""
         if self.config.text.bits != 8:
-            return set()
-        matrices = {name for name, value in self.state_dict().items() if value.ndim == 2}
-        return {name for name in matrices if name.startswith("text.encoder.")}
+            return {}
+        state = self.text.encoder.state_dict(prefix="text.encoder.")
+        return {name: value for name, value in state.items() if value.ndim == 2}
 
     def _stored(self) -> dict[str, Tensor]:
         """The weights as rounded as a checkpoint holds them, in half precision."""
         state = self.state_dict()
-        state |= {name: weights.eighths(state[name]) for name in self._packed()}
+        state |= {name: weights.eighths(matrix) for name, matrix in self._packed().items()}
         return weights.halved(state)
 
     def save_pretrained(self, save_directory: str | Path, **kwargs: Any) -> str | None:
@@ -389,7 +388,7 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
             _check_sums(folder)
             state = {}
             for name in (_FROZEN, _FROZEN_TEXT, _TRAINED, _TRAINED_TEXT):
-                if (folder / name).is_file():  # once both towers shared two files
+                if (folder / name).is_file():  # in older checkpoints the towers share two files
                     state |= weights.read(folder / name)
             model.load_state_dict(state)
             model.tokenizer = AutoTokenizer.from_pretrained(

@@ -344,7 +344,10 @@ class TextTower(nn.Module):
             module.requires_grad_(False)
 
     def frozen(self, layers: int) -> list[nn.Module]:
-        """Modules that never train when the lower ``layers`` are frozen."""
+        """Modules that never train when the lower ``layers`` are frozen.
+
+        MPNet's table of relative positions, which all its layers share, trains with the upper ones.
+        """
         return [self.encoder.embeddings, *self.encoder.encoder.layer[:layers]]
 
     def pooled(self, ids: Tensor, mask: Tensor) -> Tensor:

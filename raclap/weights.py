@@ -30,7 +30,7 @@ def halved(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def eighths(matrix: Tensor) -> Tensor:
     """Round a matrix (N, M) to what eight bits an entry and a power of two a row can hold."""
     exponents = _exponents(matrix)
-    return torch.ldexp(torch.ldexp(matrix.float(), -exponents).round() + 0.0, exponents)  # no -0
+    return _steps(matrix, exponents) * _power(exponents)
 
 
 def _exponents(matrix: Tensor) -> Tensor:
@@ -38,6 +38,16 @@ def _exponents(matrix: Tensor) -> Tensor:
     largest = matrix.float().abs().amax(dim=1, keepdim=True)
     fraction, exponent = torch.frexp(largest / _MOST)  # fraction from 1/2 to below 1, or 0
     return torch.where(fraction == 0.5, exponent - 1, exponent).clamp(min=_LEAST_EXPONENT)
+
+
+def _steps(matrix: Tensor, exponents: Tensor) -> Tensor:
+    """Count each row's entries in its power of two: whole numbers to 127, and no -0."""
+    return (matrix.float() * _power(-exponents)).round() + 0.0
+
+
+def _power(exponents: Tensor) -> Tensor:
+    """Return 2 to each exponent, exactly."""
+    return torch.ldexp(torch.ones(()), exponents.int())
 
 
 def write(path: Path, tensors: Mapping[str, Tensor], packed: Collection[str] = ()) -> None:
@@ -52,7 +62,7 @@ def write(path: Path, tensors: Mapping[str, Tensor], packed: Collection[str] = (
     for name, value in tensors.items():
         if name in packed:
             exponents = _exponents(value)
-            held[name] = torch.ldexp(value.float(), -exponents).round().to(torch.int8)
+            held[name] = _steps(value, exponents).to(torch.int8)
             held[name + _EXPONENTS] = exponents.to(torch.int8)
         else:
             held[name] = value
@@ -74,5 +84,5 @@ def read(path: Path) -> dict[str, Tensor]:
             continue
         exponents = held.get(name + _EXPONENTS)
         value = value.float()
-        tensors[name] = value if exponents is None else torch.ldexp(value, exponents.int())
+        tensors[name] = value if exponents is None else value * _power(exponents)
     return tensors
