@@ -45,6 +45,7 @@ class SpeechConfig:
         layers: -1 for learned weights over all layers; 0.. for that hidden state alone;
             -2 for none, so that only the measured prosody is heard.
         prosody: whether the measured prosody joins the pooled vector.
+        levels: whether it comes with where each figure lies between low, medium and high.
     """
 
     encoder: str = "openai/whisper-base"
@@ -54,12 +55,14 @@ class SpeechConfig:
     tail_seconds: float = 0.5
     layers: int = -1
     prosody: bool = True
+    levels: bool = False
 
     def __post_init__(self) -> None:
         _require(self.frozen_layers >= 0, self, "frozen_layers", "0 or more")
         _require(self.hidden > 0, self, "hidden", "positive")
         _require(0 <= self.dropout < 1, self, "dropout", "from 0 to below 1")
         _require(0 <= self.tail_seconds <= 5, self, "tail_seconds", "from 0 to 5")
+        _require(self.prosody or not self.levels, self, "levels", "false without prosody")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +109,8 @@ class ModelConfig:
         temperature: where the learnable temperature starts (Radford et al. 2021 use 0.07).
     """
 
-    speech: SpeechConfig = field(default_factory=SpeechConfig)
+    # A checkpoint that does not say so has no levels: SpeechConfig alone leaves them out.
+    speech: SpeechConfig = field(default_factory=lambda: SpeechConfig(levels=True))
     text: TextConfig = field(default_factory=TextConfig)
     dim: int = 256
     temperature: float = 0.07
@@ -156,6 +160,8 @@ class TrainConfig:
             clip of the batch that has all it mentions.
         attributes: weight of the term that asks for each attribute by itself; 0 leaves it out.
         reading: weight of the term that asks each description what it says; 0 leaves it out.
+        drills: descriptions of one value each, of all values alike, that a step asks this of beside
+            those of its clips.
         epochs: passes over the training clips.
         batch: B, clips in a step.
         head_rate: peak learning rate of pooling, prosody branch, projections and temperature.
@@ -179,6 +185,7 @@ class TrainConfig:
     positives: str = "pair"
     attributes: float = 0.0
     reading: float = 0.0
+    drills: int = 0
     epochs: int = 2
     batch: int = 128
     head_rate: float = 5e-4
@@ -199,7 +206,7 @@ class TrainConfig:
         _require(self.loss in ("infonce", "sigmoid"), self, "loss", "infonce or sigmoid")
         _require(self.positives in ("pair", "style"), self, "positives", "pair or style")
         rates = ("head_rate", "speech_rate", "text_rate", "weight_decay")
-        for name in ("wordings", "attributes", "reading", *rates):
+        for name in ("wordings", "attributes", "reading", "drills", *rates):
             _require(getattr(self, name) >= 0, self, name, "0 or more")
         _require(0 <= self.average < 1, self, "average", "from 0 to below 1")
         for name in ("warmup", "partial", "same_corpus"):

@@ -35,6 +35,7 @@ from raclap.towers import Frames, SpeechTower
 from raclap.wording import WIDE, Description, describe, partial, prompts
 
 SHARD = 256  # clips in one file of the cache
+EVERY_VALUE = [(attribute, value) for attribute in ATTRIBUTES for value in VALUES[attribute]]
 VERSION = 1  # raise when what the cache holds changes its meaning
 
 
@@ -249,6 +250,7 @@ class Batch:
         styles: of the clips, everything that is known.
         descriptions: one a clip, true of it, possibly of a part of its style only.
         probes: a description of each single value, by attribute; empty unless asked for.
+        drills: further descriptions of a single value, of no clip; empty unless asked for.
     """
 
     frames: Frames
@@ -256,6 +258,7 @@ class Batch:
     styles: list[Style]
     descriptions: list[Description]
     probes: dict[str, list[Description]]
+    drills: list[Description]
 
 
 class _Epoch(Dataset):
@@ -291,6 +294,7 @@ class _Epoch(Dataset):
                 _draw(clip.style, config, key, rng) for key, clip in zip(keys, clips, strict=True)
             ],
             probes=_probes(rng) if config.attributes or config.reading else {},
+            drills=[_drill(rng) for _ in range(config.drills)] if config.reading else [],
         )
 
 
@@ -350,6 +354,11 @@ def _draw(
         count = rng.randint(1, max(1, min(3, len(known.known))))
         return partial(known, rng, pool=WIDE, count=count)
     return describe(known, rng, pool=WIDE)
+
+
+def _drill(rng: random.Random) -> Description:
+    """Word one value of any attribute; clips alone would leave some values rare."""
+    return describe(Style(**dict([rng.choice(EVERY_VALUE)])), rng, pool=WIDE)
 
 
 _prompts = cache(prompts)

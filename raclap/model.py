@@ -53,6 +53,7 @@ _CHECKSUMS = "checksums.json"
 _MIN_TEMPERATURE = 0.01
 _CLIPS_AT_ONCE = {"cpu": 1, "cuda": 16}  # in the upper layers; padding costs a CPU more
 _TEXTS_AT_ONCE = {"cpu": 32, "cuda": 512}
+_MOST_UNEVEN = 3  # times the shortest of the texts that are padded together
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +126,25 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
         return new
 
     @torch.no_grad()
+    def with_levels(self) -> RACLAP:
+        """Return a model that hears as this one does and can learn to heed measured levels."""
+        if self.config.speech.levels:
+            return self
+        speech = replace(self.config.speech, levels=True)
+        encoders = (self.speech.backbone.encoder, self.text.encoder)
+        new = RACLAP(
+            to_dict(replace(self.config, speech=speech)),
+            *(encoder.config.to_diff_dict() for encoder in encoders),
+        )
+        state = self.state_dict()
+        first = "speech.prosody.0.weight"  # what joins is not heeded yet
+        wider = torch.zeros_like(new.state_dict()[first])
+        wider[:, : state[first].shape[1]] = state[first]
+        new.load_state_dict(new.state_dict() | state | {first: wider})
+        new.tokenizer = self.tokenizer
+        return new
+
+    @torch.no_grad()
     def average_speech(self, other: RACLAP) -> None:
         """Set what the speech tower has above its encoder to the mean of its own and ``other``'s.
 
@@ -185,8 +205,12 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
         Texts of about one length go together, so that little is padded.
         """
         order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-        size = _TEXTS_AT_ONCE[self.device.type]
-        chunks = [order[i : i + size] for i in range(0, len(order), size)]
+        chunks: list[list[int]] = []
+        for i in order:
+            full = not chunks or len(chunks[-1]) == _TEXTS_AT_ONCE[self.device.type]
+            if full or len(texts[i]) > _MOST_UNEVEN * len(texts[chunks[-1][0]]):
+                chunks.append([])
+            chunks[-1].append(i)
         pooled = [self.text.pooled(*self.tokenize([texts[i] for i in chunk])) for chunk in chunks]
         return torch.cat(pooled)[torch.tensor(order, device=self.device).argsort()]
 

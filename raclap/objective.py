@@ -12,18 +12,19 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import normalize
+from torch.nn.functional import cross_entropy, normalize
 
 from raclap import loss, metrics, precision
 from raclap.config import RelationConfig, TrainConfig
 from raclap.corpus import Clip
-from raclap.data import Batch
+from raclap.data import EVERY_VALUE, Batch
 from raclap.loss import Loss
 from raclap.model import RACLAP, Output
 from raclap.parallel import ALONE, Ranks
 from raclap.relation import Wordings, relation, within
 from raclap.style import ATTRIBUTES, VALUES
 from raclap.towers import Frames
+from raclap.wording import Description
 
 
 class Objective:
@@ -66,9 +67,10 @@ class Objective:
         count = len(batch.styles)
         texts = [description.text for description in batch.descriptions]
         probes = [probe.text for each in batch.probes.values() for probe in each]
+        drills = [drill.text for drill in batch.drills]
         frames = batch.frames.on(self.model.device)
         with torch.autocast(self.model.device.type, torch.bfloat16):
-            student = self._student(frames, texts + probes, count)
+            student = self._student(frames, texts + probes + drills, count)
         logits = student.logits[:, :count]  # (B, B)
         clips = metrics.codes(batch.styles)
         said = metrics.codes([description.style for description in batch.descriptions])
@@ -78,11 +80,16 @@ class Objective:
             fixed = self.relations.student_temperature
             tempered = student.speech @ student.text[:count].T / fixed if fixed else logits
             related = loss.relational(tempered, *self._relations(batch, frames, clips, said))
+        end = count + len(probes)
         if probes and self.config.attributes:
-            asked = self._attributes(student.logits[:, count:], clips, self._allowed(batch.corpora))
+            to_probes = student.logits[:, count:end]
+            asked = self._attributes(to_probes, clips, self._allowed(batch.corpora))
         if probes and self.config.reading:
-            said_of = self.model.logits(student.text[:count], student.text[count:])
+            said_of = self.model.logits(student.text[:count], student.text[count:end])
             read = self._attributes(said_of, said)
+        if drills:
+            said_of = self.model.logits(student.text[end:], student.text[count:end])
+            read = read + self._drilled(said_of, batch.drills)
         weight = self.relations.weight if self.teacher is not None else 0.0
         return loss.combine(
             paired, related, asked, read, weight, self.config.attributes, self.config.reading
@@ -153,6 +160,18 @@ class Objective:
             choice = torch.ones_like(part, dtype=torch.bool) if allowed is None else allowed[column]
             terms.append(loss.attribute(part, truth, choice.to(part.device)))
         return torch.stack(terms).mean()
+
+    @staticmethod
+    def _drilled(logits: Tensor, drills: Sequence[Description]) -> Tensor:
+        """Which of all values does each drill say, whatever the attribute?
+
+        Args:
+            logits: (R, V) of R drills with the descriptions of all values of all attributes.
+            drills: each says one value.
+        """
+        said = {item: place for place, item in enumerate(EVERY_VALUE)}
+        truth = [said[next(iter(drill.style.known.items()))] for drill in drills]
+        return cross_entropy(logits, torch.tensor(truth, device=logits.device))
 
 
 class _Remembered:

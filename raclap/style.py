@@ -150,6 +150,14 @@ ENERGY_DB = (-3.4, 3.7)
 MIN_NUCLEI = 3  # fewer syllables are too few to speak of a rate
 # Voiced share of the speech: in between, a creaky, breathy or noisy clip is neither for certain.
 WHISPERED_BELOW, VOICED_FROM = 0.10, 0.30
+# Every scale of `levels`: the measured figure, and where its middle begins and ends.
+CUTS = (
+    ("f0_hz", *PITCH_HZ["female"]),
+    ("f0_hz", *PITCH_HZ["male"]),
+    ("rate_hz", *SPEED_HZ),
+    ("energy_db", *ENERGY_DB),
+    ("voiced", WHISPERED_BELOW, VOICED_FROM),
+)
 
 
 def _level(value: float, cuts: tuple[float, float]) -> str:

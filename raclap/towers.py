@@ -24,6 +24,7 @@ from raclap import prosody
 from raclap.audio import RATE_HZ
 from raclap.config import PROSODY_ALONE, SpeechConfig, TextConfig
 from raclap.precision import ATTENTION, halve
+from raclap.style import CUTS, MIN_NUCLEI
 
 # All of a Whisper layer's multiplications by weights, and whether only what rounds again to
 # bfloat16 takes their results.
@@ -218,10 +219,34 @@ def _recorded(layers: nn.ModuleList) -> Iterator[list[Tensor]]:
             hook.remove()
 
 
+def margins(measured: Tensor) -> Tensor:
+    """Tell where measured prosody (B, P) lies on the scales that are cut into levels.
+
+    The levels that descriptions speak of are measured, but narrow beside the range of what is
+    measured (a medium speed is 4.0 to 4.7 syllables a second), so that a network would blur them.
+
+    Returns:
+        (B, M) from -1, below a cut point, to 1, above it: two for each of ``CUTS``, and whether
+        there are syllables enough to speak of a rate. Around a cut point it is a slope over about a
+        fifth of the way to the next.
+    """
+    figures = dict(zip(prosody.NAMES, measured.unbind(-1), strict=True))
+    syllables = figures["rate_hz"] * figures["seconds"] - (MIN_NUCLEI - 0.5)
+    sides = [
+        (figures[name] - cut) / (0.1 * (high - low))
+        for name, low, high in CUTS
+        for cut in (low, high)
+    ]
+    return torch.stack([*sides, 5 * syllables], dim=-1).tanh()
+
+
+_MARGINS = 2 * len(CUTS) + 1
+
+
 class SpeechTower(nn.Module):
     """Waveforms to (B, D), after Sun et al. (2025), section 2.1, with a deviation beside the mean.
 
-    v = W2 relu(W1 [sum_l a_l mean_l ; sum_l b_l std_l ; prosody]), a and b softmax-ed weights.
+    v = W2 relu(W1 [sum_l a_l mean_l ; sum_l b_l std_l ; g(prosody)]), a and b softmax-ed weights.
     Statistics are standardised per state and channel with figures of the training clips
     (:meth:`calibrate`): some of Whisper's channels are hundreds of times larger than others.
 
@@ -243,7 +268,12 @@ class SpeechTower(nn.Module):
         measured = len(prosody.NAMES)
         self.register_buffer("prosody_center", torch.zeros(measured))
         self.register_buffer("prosody_spread", torch.ones(measured))
-        self.prosody = nn.Sequential(nn.Linear(measured, 128), nn.GELU(), nn.Linear(128, 128))
+        inputs = measured + _MARGINS * config.levels
+        self.prosody = nn.Sequential(nn.Linear(inputs, 128), nn.GELU(), nn.Linear(128, 128))
+        if config.levels:  # a cut point of women's pitch says nothing of a man
+            self.gate = nn.Linear(2 * width, _MARGINS)
+            nn.init.zeros_(self.gate.weight)
+            nn.init.zeros_(self.gate.bias)
         self.projection = nn.Sequential(
             nn.Dropout(config.dropout),
             nn.Linear(2 * width + 128, config.hidden),
@@ -304,8 +334,11 @@ class SpeechTower(nn.Module):
             view = pooled[:, self.config.layers]  # (B, 2, H)
         else:
             view = torch.einsum("blsh,sl->bsh", pooled, self.layer_weights.softmax(-1))
-        branch = self.prosody((measured - self.prosody_center) / self.prosody_spread)
-        return self.projection(torch.cat([view.flatten(1), branch], dim=1))
+        heard = (measured - self.prosody_center) / self.prosody_spread
+        if self.config.levels:
+            heeded = 2 * self.gate(view.flatten(1)).sigmoid()
+            heard = torch.cat([heard, heeded * margins(measured)], dim=-1)
+        return self.projection(torch.cat([view.flatten(1), self.prosody(heard)], dim=1))
 
     def forward(self, frames: Frames) -> Tensor:
         """Turn frames into (B, D)."""
@@ -342,11 +375,15 @@ class TextTower(nn.Module):
         )
         for module in self.frozen(config.frozen_layers):
             module.requires_grad_(False)
+        shared = getattr(encoder.encoder, "relative_attention_bias", None)
+        if shared is not None and config.frozen_layers:
+            shared.requires_grad_(False)  # its gradient would come through the frozen layers
 
     def frozen(self, layers: int) -> list[nn.Module]:
         """Modules that never train when the lower ``layers`` are frozen.
 
-        MPNet's table of relative positions, which all its layers share, trains with the upper ones.
+        Not among them is MPNet's table of relative positions, which all its layers share:
+        checkpoints keep it with the upper ones, where it once trained.
         """
         return [self.encoder.embeddings, *self.encoder.encoder.layer[:layers]]
 

@@ -74,7 +74,8 @@ def train(
         output: checkpoint folder; an unfinished run found there goes on.
         init: checkpoint to start from; stage ``ra`` is taught by it, too. Stage ``ess`` may take
             one whose heads were trained over frozen encoders (Kumar et al. 2022): fine-tuning
-            then distorts the pretrained features less.
+            then distorts the pretrained features less. Of ``config.model`` it heeds
+            ``speech.levels`` alone, which a checkpoint without them gains.
         leave_out: corpora of which no clip is trained on or validated with, so that they can be
             tested as unseen; ``init`` must have left them out, too.
         fresh_text: take only the speech tower from ``init``; the text tower starts from the
@@ -102,6 +103,8 @@ def train(
     model = RACLAP.create(config.model) if init is None else RACLAP.from_pretrained(str(init))
     if init is not None and fresh_text:
         model = model.with_fresh_text(config.model.text)
+    if config.model.speech.levels:
+        model = model.with_levels()
     teacher = model.copied() if stage == "ra" else None
     model.keep_teacher(teacher)
 

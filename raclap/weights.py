@@ -47,7 +47,7 @@ def _steps(matrix: Tensor, exponents: Tensor) -> Tensor:
 
 def _power(exponents: Tensor) -> Tensor:
     """Return 2 to each exponent, exactly."""
-    return torch.ldexp(torch.ones(()), exponents.int())
+    return torch.ldexp(torch.ones_like(exponents, dtype=torch.float32), exponents.int())
 
 
 def write(path: Path, tensors: Mapping[str, Tensor], packed: Collection[str] = ()) -> None:

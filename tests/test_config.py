@@ -97,6 +97,14 @@ def test_a_wrong_type_is_named(kind, values, wanted):
         from_dict(kind, values)
 
 
+def test_levels_come_with_new_models_and_stay_out_of_older_checkpoints():
+    assert preset("base").model.speech.levels
+    assert preset("large").model.speech.levels
+    assert not from_dict(ModelConfig, {"speech": {"hidden": 768}}).speech.levels
+    with pytest.raises(InputError, match=r"levels is True; it must be false without prosody"):
+        SpeechConfig(prosody=False, levels=True)
+
+
 def test_a_whole_number_is_a_float_too():
     rate = from_dict(TrainConfig, {"head_rate": 1}).head_rate
     assert (rate, type(rate)) == (1.0, float)
@@ -129,6 +137,7 @@ def test_a_whole_number_is_a_float_too():
         (TrainConfig, "speech_rate", -1.0),
         (TrainConfig, "text_rate", -1.0),
         (TrainConfig, "weight_decay", -0.1),
+        (TrainConfig, "drills", -1),
         (TrainConfig, "warmup", 1.5),
         (TrainConfig, "partial", -0.5),
         (TrainConfig, "same_corpus", 2.0),

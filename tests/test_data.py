@@ -307,6 +307,19 @@ def test_training_draws_from_the_wide_pool_and_never_from_the_unseen_one(feature
     assert not drawn & (words["unseen"] - words["wide"])
 
 
+def test_drills_say_one_value_each_and_pass_over_none(features):
+    settings = replace(SETTINGS, reading=1.0, drills=200)
+    met = list(batches(features, features.rows, settings, epoch=0))
+    assert all(len(batch.drills) == 200 for batch in met)
+    said = [tuple(drill.style.known.items()) for batch in met for drill in batch.drills]
+    assert {len(each) for each in said} == {1}
+    assert {each[0] for each in said} == {(a, value) for a in ATTRIBUTES for value in VALUES[a]}
+    again = list(batches(features, features.rows, settings, epoch=0))
+    assert [batch.drills for batch in again] == [batch.drills for batch in met]
+    silent = replace(settings, reading=0.0)
+    assert not any(batch.drills for batch in batches(features, features.rows, silent, epoch=0))
+
+
 class Many:
     """Clips without audio: lengths and corpora are all that the plan looks at."""
 

@@ -239,6 +239,24 @@ def test_more_texts_than_one_pass_holds(model):
     assert (alone * model.encode_text(many)).sum(-1).min() > 0.9999
 
 
+def test_texts_of_like_length_are_padded_together(model, monkeypatch):
+    met = []
+    tokenize = model.tokenize
+
+    def tell(texts):
+        met.append(sorted(map(len, texts)))
+        return tokenize(texts)
+
+    long = "a frightened woman " * 6
+    texts = ["sad", long, "a calm man", "an angry one", long + "whispers"]
+    alone = torch.cat([model.pool_texts([text]) for text in texts])
+    monkeypatch.setattr(model, "tokenize", tell)
+    torch.testing.assert_close(model.pool_texts(texts), alone, rtol=1e-4, atol=1e-5)
+    assert sorted(size for chunk in met for size in chunk) == sorted(map(len, texts))
+    assert len(met) > 1
+    assert all(chunk[-1] <= 3 * chunk[0] for chunk in met)
+
+
 def test_what_is_frozen_does_not_depend_on_the_stage(model):
     """Stage two stops the speech encoder; its upper layers were trained all the same."""
     later = model.copied()
@@ -363,6 +381,23 @@ def test_the_text_tower_starts_again_and_the_speech_tower_stays(model, voices):
     assert fresh.config == replace(tuned.config, text=text)
     assert fresh.text.projection[0].weight.shape[0] == 24
     assert fresh.teacher is None
+
+
+def test_a_model_can_gain_levels_and_hears_as_before_until_it_trains(model, voices, tmp_path):
+    able = model.with_levels()
+    assert able.config.speech.levels
+    assert able.with_levels() is able
+    assert not model.config.speech.levels
+    heard = able.encode_speech(voices)
+    torch.testing.assert_close(heard, model.encode_speech(voices))
+    torch.testing.assert_close(able.encode_text(TEXTS), model.encode_text(TEXTS))
+    with torch.no_grad():  # as training may
+        able.speech.prosody[0].weight[:, -11:].normal_()
+    assert (able.encode_speech(voices) - heard).abs().max() > 1e-3
+    able.save_pretrained(tmp_path)
+    read = RACLAP.from_pretrained(tmp_path)
+    assert read.config == able.config
+    assert read.fingerprint == able.fingerprint
 
 
 def test_the_head_of_the_speech_tower_is_averaged_and_nothing_else(model):

@@ -46,6 +46,7 @@ def batch(model):
             for i, said in enumerate(SAID)
         ],
         probes={},
+        drills=[],
     )
 
 
@@ -154,3 +155,25 @@ def test_each_description_is_asked_what_it_says(model, batch):
         expected.append(loss)
         start = stop
     torch.testing.assert_close(found.reading, torch.stack(expected).mean(), rtol=1e-3, atol=1e-3)
+
+
+def test_a_drill_is_told_from_every_other_value(model, batch):
+    probes = {
+        name: [describe(Style(**{name: value}), random.Random(0)) for value in VALUES[name]]
+        for name in ATTRIBUTES
+    }
+    said = [("emotion", "sad"), ("gender", "male"), ("pitch", "high")]
+    drills = [describe(Style(**dict([each])), random.Random(2)) for each in said]
+    undrilled = cost(model, replace(batch, probes=probes), reading=1.0).reading
+    found = cost(model, replace(batch, probes=probes, drills=drills), reading=0.5)
+    torch.testing.assert_close(found.total, found.contrastive + 0.5 * found.reading)
+    # By hand: a row of logits over all values, in the order of the attributes.
+    every = [(name, value) for name in ATTRIBUTES for value in VALUES[name]]
+    with torch.autocast("cpu", torch.bfloat16):
+        texts = [each.text for each in drills]
+        texts += [probe.text for each in probes.values() for probe in each]
+        text = model(batch.frames.on(model.device), model.pool_texts(texts)).text
+    logits = model.scale * text[:3] @ text[3:].T
+    truth = torch.tensor([every.index(each) for each in said])
+    expected = undrilled + torch.nn.functional.cross_entropy(logits, truth)
+    torch.testing.assert_close(found.reading, expected, rtol=1e-3, atol=1e-3)

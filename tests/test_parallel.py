@@ -69,6 +69,7 @@ def cost(ranks: Ranks, name: str) -> dict[str, torch.Tensor]:
         styles=STYLES,
         descriptions=[said(style, seed) for seed, style in enumerate(STYLES)],
         probes=probes if config.attributes else {},
+        drills=[said(Style(**{name: VALUES[name][0]}), 1) for name in ATTRIBUTES[: config.drills]],
     )
     clips = [
         Clip(id=str(i), path=str(i), corpus=corpus, **style.known)

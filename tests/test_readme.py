@@ -243,7 +243,7 @@ def desk(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("desk")
     model = RACLAP.create(preset("tiny").model)
-    for place in ("checkpoints/raclap-base", "runs/reading-on", "runs/ra"):
+    for place in ("checkpoints/raclap-base", "runs/reading-on", "runs/ra-large"):
         model.save_pretrained(folder / place)
     write_voice(folder / "voice.wav", f0_hz=205)
     for f0_hz in (120, 180, 240):

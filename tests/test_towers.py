@@ -22,8 +22,9 @@ from raclap import prosody
 from raclap.audio import RATE_HZ
 from raclap.config import ModelConfig, SpeechConfig, TextConfig, to_dict
 from raclap.model import RACLAP
+from raclap.style import LEVELS, levels
 from raclap.tiny import tiny_speech, tiny_text
-from raclap.towers import Frames, mask_of, statistics
+from raclap.towers import Frames, margins, mask_of, statistics
 
 WAVE = {
     "hidden_size": 16,
@@ -241,6 +242,51 @@ def test_one_layer_alone_and_no_prosody():
         assert single.speech.project(others, frames.prosody).equal(before)
         others[:, 1] = 99.0
         assert not single.speech.project(others, frames.prosody).allclose(before)
+
+
+def test_margins_tell_the_levels():
+    rng, marked = np.random.default_rng(0), []
+    for _ in range(300):
+        figures = prosody.Prosody(
+            **dict.fromkeys(prosody.NAMES, 0.0)
+            | {"f0_hz": rng.uniform(80, 400), "rate_hz": rng.uniform(1, 8)}
+            | {"energy_db": rng.uniform(-12, 12), "voiced": rng.uniform(0, 1), "seconds": 3.0}
+        )
+        (found,) = margins(torch.from_numpy(figures.vector())[None])
+        assert found.abs().max() <= 1
+        marked.append(found)
+        above = (found > 0).tolist()  # of women's pitch, men's, rate, energy, voicing; countable
+        count = dict(zip(("female", "male", "speed", "energy", "voiced"), range(0, 10, 2), strict=True))
+        level = {name: LEVELS[sum(above[at : at + 2])] for name, at in count.items()}
+        for gender in ("female", "male"):
+            told = levels(figures, gender)
+            assert told["pitch"] in ("", level[gender])
+            assert (
+                told["phonation"]
+                == {"low": "whispered", "medium": "", "high": "voiced"}[level["voiced"]]
+            )
+            assert told["speed"] == (level["speed"] if above[-1] else "")
+            assert told["energy"] == (
+                level["energy"] if told["phonation"] != "whispered" else "low"
+            )
+    # Near a cut point they rise gently, elsewhere they have made up their mind.
+    decided = (torch.stack(marked).abs() > 0.95).float().mean()
+    assert 0.8 < decided < 1
+
+
+def test_a_gate_chooses_which_margins_count():
+    model = build(levels=True)
+    tower = model.speech
+    pooled = torch.randn(2, tower.backbone.states, 2, tower.backbone.width)
+    measured = torch.zeros(2, len(prosody.NAMES))
+    measured[:, prosody.NAMES.index("f0_hz")] = torch.tensor([150.0, 300.0])
+    tower.prosody_spread.fill_(1e9)  # but for the margins both clips were the same
+    with torch.no_grad():
+        heard = tower.project(pooled[:1].expand(2, -1, -1, -1), measured)
+        assert (heard[0] - heard[1]).abs().max() > 1e-4
+        tower.gate.bias.fill_(-1e9)  # shut
+        heard = tower.project(pooled[:1].expand(2, -1, -1, -1), measured)
+    torch.testing.assert_close(heard[0], heard[1], rtol=1e-4, atol=1e-5)
 
 
 def test_every_layer_has_its_weight():

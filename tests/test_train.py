@@ -130,6 +130,21 @@ def test_a_checkpoint_knows_how_it_was_trained(home, ra):
     assert room.settings_of(home / "ess").ess.epochs == 40
 
 
+def test_a_run_can_add_levels_to_what_it_starts_from(home, manifest, ess):
+    run(
+        *("train", "--preset", "tiny", "--stage", "ra", "--manifest", manifest),
+        *("--output", home / "able", "--init", home / "ess", "--set", "ra.epochs=1"),
+        *("--set", "model.speech.levels=true"),
+    )
+    able, before = (RACLAP.from_pretrained(home / name) for name in ("able", "ess"))
+    assert able.config.speech.levels
+    assert not before.config.speech.levels
+    name = "speech.prosody.0.weight"
+    known, found = before.state_dict()[name], able.state_dict()[name]
+    assert found[:, known.shape[1] :].abs().max() > 0  # heeded
+    assert able.teacher.state_dict()[name][:, known.shape[1] :].abs().max() == 0
+
+
 def test_a_corpus_that_is_left_out_is_not_heard(home, manifest, ess, monkeypatch, capsys):
     clips = [
         replace(clip, corpus="calls" if clip.emotion == "calm" else "hums")
