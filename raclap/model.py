@@ -3,10 +3,10 @@
 A checkpoint folder holds everything that inference needs:
 
 * ``config.json``: :class:`ModelConfig` and both encoders' own settings
-* ``frozen.safetensors``, ``frozen-text.safetensors``: what never trains of the speech tower and of
-  the text tower, the same for every checkpoint of these encoders
-* ``model.safetensors``, ``model-text.safetensors``: what was trained, likewise; a tower that is
-  trained anew leaves the other's files as they are
+* ``frozen.safetensors``: what never trains of the speech encoder, the same for every checkpoint
+* ``encoder.safetensors``: its layers that train; a run over a still encoder leaves them as they are
+* ``model.safetensors``: what the towers have above their encoders, and the temperature
+* ``frozen-text``, ``encoder-text``, ``model-text``: the same three of the text tower
 * ``teacher.safetensors``: optional, where the stage-one model differs from this one
 * ``tokenizer/``
 * ``checksums.json``: SHA-256 of all these, so that damage is noticed
@@ -47,8 +47,13 @@ from raclap.files import digest_of, replacing
 from raclap.tiny import tiny_speech, tiny_text, tiny_tokenizer
 from raclap.towers import Frames, SpeechTower, TextTower
 
-_FROZEN, _TRAINED, _TEACHER = "frozen.safetensors", "model.safetensors", "teacher.safetensors"
-_FROZEN_TEXT, _TRAINED_TEXT = "frozen-text.safetensors", "model-text.safetensors"
+ENCODERS = ("speech.backbone.", "text.encoder.")  # how the names of their weights begin
+_SHARDS = [
+    f"{part}{tower}.safetensors"
+    for part in ("frozen", "encoder", "model")
+    for tower in ("", "-text")
+]
+_TEACHER = "teacher.safetensors"
 _CHECKSUMS = "checksums.json"
 _MIN_TEMPERATURE = 0.01
 _CLIPS_AT_ONCE = {"cpu": 1, "cuda": 16}  # in the upper layers; padding costs a CPU more
@@ -380,13 +385,15 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
         """Write the weights rounded, the tokenizer, and the teacher's differences."""
         folder, state, packed = Path(save_directory), self._stored(), self._packed()
         frozen = self.frozen_names()
-        files: dict[str, dict[str, Tensor]] = {}
+        shards: dict[str, dict[str, Tensor]] = {shard: {} for shard in _SHARDS}
         for name in sorted(state):
-            ours, texts = (_FROZEN, _FROZEN_TEXT) if name in frozen else (_TRAINED, _TRAINED_TEXT)
-            file = texts if name.startswith("text.") else ours
-            files.setdefault(file, {})[name] = state[name]
-        for file, tensors in files.items():
-            weights.write(folder / file, tensors, packed)
+            part = (
+                "frozen" if name in frozen else "encoder" if name.startswith(ENCODERS) else "model"
+            )
+            tower = "-text" if name.startswith("text.") else ""
+            shards[f"{part}{tower}.safetensors"][name] = state[name]
+        for shard, tensors in shards.items():  # an empty one, too: none of an older save stays
+            weights.write(folder / shard, tensors, packed)
         self.tokenizer.save_pretrained(folder / "tokenizer")
         (folder / _TEACHER).unlink(missing_ok=True)
         if self.teacher is not None:
@@ -402,7 +409,7 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
         kwargs.pop("map_location", None), kwargs.pop("strict", None)
         is_folder = Path(model_id).is_dir()
         folder = Path(model_id if is_folder else snapshot_download(model_id, **options))
-        for name in ("config.json", _FROZEN, _TRAINED, "tokenizer"):
+        for name in ("config.json", "frozen.safetensors", "model.safetensors", "tokenizer"):
             if not (folder / name).exists():
                 raise InputError(
                     f"The checkpoint {folder} has no {name}; copy it whole or retrain."
@@ -411,9 +418,9 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
             model = cls(**kwargs)
             _check_sums(folder)
             state = {}
-            for name in (_FROZEN, _FROZEN_TEXT, _TRAINED, _TRAINED_TEXT):
-                if (folder / name).is_file():  # in older checkpoints the towers share two files
-                    state |= weights.read(folder / name)
+            for shard in _SHARDS:
+                if (folder / shard).is_file():  # older checkpoints have fewer
+                    state |= weights.read(folder / shard)
             model.load_state_dict(state)
             model.tokenizer = AutoTokenizer.from_pretrained(
                 folder / "tokenizer", trust_remote_code=False

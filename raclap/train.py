@@ -35,7 +35,7 @@ from raclap.config import Config, InputError, TrainConfig, from_dict, to_dict
 from raclap.corpus import read_manifest, select
 from raclap.data import Features, batches, grouped
 from raclap.essr import Bench, Protocol, classify
-from raclap.model import RACLAP
+from raclap.model import ENCODERS, RACLAP
 from raclap.objective import Objective
 from raclap.parallel import ALONE, Ranks
 from raclap.towers import Frames
@@ -376,10 +376,7 @@ def _set(parameters: Sequence[nn.Parameter], values: Sequence[Tensor]) -> None:
 
 def _groups_of(model: RACLAP, settings: TrainConfig) -> list[dict]:
     """Sort the parameters by learning rate; a rate of 0 freezes an encoder."""
-    encoders = {
-        "speech.backbone.": settings.speech_rate,
-        "text.encoder.": settings.text_rate,
-    }
+    encoders = dict(zip(ENCODERS, (settings.speech_rate, settings.text_rate), strict=True))
     groups: dict[str, list] = {prefix: [] for prefix in ("", *encoders)}
     for name, parameter in model.named_parameters():
         prefix = next((p for p in encoders if name.startswith(p)), "")

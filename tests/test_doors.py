@@ -154,9 +154,10 @@ def test_another_models_gallery_is_named(gallery):
         Engine(StubModel("other"), gallery)
 
 
-@pytest.mark.parametrize("name", ["frozen", "frozen-text", "model", "model-text"])
-def test_a_flipped_byte_of_the_weights_is_noticed(checkpoint, name):
-    name = f"{name}.safetensors"
+@pytest.mark.parametrize("tower", ["", "-text"])
+@pytest.mark.parametrize("part", ["frozen", "encoder", "model"])
+def test_a_flipped_byte_of_the_weights_is_noticed(checkpoint, part, tower):
+    name = f"{part}{tower}.safetensors"
     content = bytearray((checkpoint / name).read_bytes())
     content[-9] ^= 1
     (checkpoint / name).write_bytes(content)

@@ -21,7 +21,8 @@ from raclap import audio, weights
 from raclap.config import InputError, ModelConfig, SpeechConfig, TextConfig, preset
 from raclap.model import RACLAP
 
-WEIGHTS = [f"{name}.safetensors" for name in ("frozen", "frozen-text", "model", "model-text")]
+PARTS = ("frozen", "encoder", "model")
+WEIGHTS = [f"{part}{tower}.safetensors" for part in PARTS for tower in ("", "-text")]
 TEXTS = ["an angry man, shouting", "a calm woman", "someone whispers fast, frightened and low"]
 
 
@@ -221,13 +222,11 @@ def test_the_fingerprint_names_the_weights(model, voices):
 
 
 def test_weights_are_halves_and_every_one_has_its_file(model, saved):
-    frozen, trained = (
-        load_file(saved / f"{name}.safetensors") | load_file(saved / f"{name}-text.safetensors")
-        for name in ("frozen", "model")
-    )
-    assert not frozen.keys() & trained.keys()
-    assert frozen.keys() | trained.keys() == model.state_dict().keys()
-    assert {tensor.dtype for tensor in (*frozen.values(), *trained.values())} == {torch.float16}
+    held = [load_file(saved / name) for name in WEIGHTS]
+    assert sum(map(len, held)) == len(model.state_dict())
+    assert {name for each in held for name in each} == model.state_dict().keys()
+    assert {tensor.dtype for each in held for tensor in each.values()} == {torch.float16}
+    frozen, _, trained, *_ = held
     assert "speech.backbone.encoder.layers.0.fc1.weight" in frozen
     assert "speech.backbone.encoder.layers.1.fc1.weight" in trained
     assert not [path for path in saved.iterdir() if path.suffix == ".part"]
@@ -270,33 +269,57 @@ def test_a_missing_file_is_named(checkpoint, name):
         RACLAP.from_pretrained(str(checkpoint))
 
 
-@pytest.mark.parametrize("name", ["frozen-text.safetensors", "model-text.safetensors"])
+@pytest.mark.parametrize(
+    "name", [name for name in WEIGHTS if name not in ("frozen.safetensors", "model.safetensors")]
+)
 @pytest.mark.parametrize("summed", [True, False])
-def test_missing_weights_of_the_text_tower_are_told(checkpoint, name, summed):
+def test_missing_weights_of_any_shard_are_told(checkpoint, name, summed):
     (checkpoint / name).unlink()
     if not summed:
         (checkpoint / "checksums.json").unlink()
-    with pytest.raises(InputError, match=f"is damaged .({name}|Error.*text)"):
+    tower = "text" if "text" in name else "speech"
+    with pytest.raises(InputError, match=f"is damaged .({name}|Error.*{tower})"):
         RACLAP.from_pretrained(str(checkpoint))
 
 
-def test_a_checkpoint_of_two_files_is_read_as_before(checkpoint, model):
-    """As checkpoints were once, both towers in the same two files."""
-    for kind in ("frozen", "model"):
-        held = load_file(checkpoint / f"{kind}.safetensors")
-        held |= load_file(checkpoint / f"{kind}-text.safetensors")
-        save_file(held, checkpoint / f"{kind}.safetensors")
-        (checkpoint / f"{kind}-text.safetensors").unlink()
+def merge(folder, into, *names):
+    """Put the weights of several files into one of them."""
+    held = {}
+    for name in names:
+        held |= load_file(folder / f"{name}.safetensors")
+        (folder / f"{name}.safetensors").unlink()
+    save_file(held, folder / f"{into}.safetensors")
+
+
+@pytest.mark.parametrize("towers", [("",), ("", "-text")], ids=["two files", "four files"])
+def test_a_checkpoint_of_fewer_files_is_read_as_before(checkpoint, model, towers):
+    """As checkpoints were: trained layers beside the heads, once both towers in the same files."""
+    for tower in ("", "-text"):
+        merge(checkpoint, f"model{tower}", f"encoder{tower}", f"model{tower}")
+    if len(towers) == 1:
+        for part in ("frozen", "model"):
+            merge(checkpoint, part, part, f"{part}-text")
     (checkpoint / "checksums.json").unlink()
     assert RACLAP.from_pretrained(str(checkpoint)).fingerprint == model.fingerprint
 
 
-def test_each_tower_has_files_of_its_own(saved):
-    for kind in ("frozen", "model"):
-        held = load_file(saved / f"{kind}.safetensors")
-        assert not any(name.startswith("text.") for name in held)
-        held = load_file(saved / f"{kind}-text.safetensors")
-        assert all(name.startswith("text.") for name in held)
+def test_each_part_of_each_tower_has_a_file_of_its_own(saved):
+    encoders = ("speech.backbone.", "text.encoder.")
+    for name in WEIGHTS:
+        held = load_file(saved / name)
+        assert held
+        assert {weight.startswith("text.") for weight in held} == {"text" in name}
+        inside = {weight.startswith(encoders) for weight in held}
+        assert inside == {not name.startswith("model")}
+
+
+def test_a_head_that_is_trained_leaves_the_other_files_as_they_are(model, saved, tmp_path):
+    trained = model.copied()
+    with torch.no_grad():
+        trained.speech.projection[1].weight.mul_(1.5)
+    trained.save_pretrained(tmp_path)
+    changed = [n for n in WEIGHTS if (tmp_path / n).read_bytes() != (saved / n).read_bytes()]
+    assert changed == ["model.safetensors"]
 
 
 def test_a_missing_tokenizer_is_named(checkpoint):

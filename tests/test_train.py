@@ -104,7 +104,8 @@ def test_stage_two_learns_from_stage_one(home, ess, ra):
     assert teacher.teacher is None
     first = next(row for row in history(home / "ess") if "loss" in row)
     assert rows[-1]["contrastive"] < first["contrastive"]
-    for file in ("frozen.safetensors", "frozen-text.safetensors"):
+    files = ("frozen", "frozen-text", "encoder")  # the speech encoder is still in stage two
+    for file in (f"{name}.safetensors" for name in files):
         assert (home / "ess" / file).read_bytes() == (home / "ra" / file).read_bytes()
 
 
@@ -112,7 +113,6 @@ def test_stage_two_leaves_the_speech_encoder_alone(home, ra):
     before, after = (load_file(home / name / "model.safetensors") for name in ("ess", "ra"))
     changed = {name for name in before if not before[name].equal(after[name])}
     assert changed
-    assert not {name for name in changed if name.startswith("speech.backbone.")}
     assert not {name for name in changed if "center" in name or "spread" in name}
     # A step moves the scale by less than the checkpoint's half precision may show.
     scales = [row["scale"] for row in history(home / "ra") if "scale" in row]
