@@ -256,8 +256,8 @@ def test_margins_tell_the_levels():
         assert found.abs().max() <= 1
         marked.append(found)
         above = (found > 0).tolist()  # of women's pitch, men's, rate, energy, voicing; countable
-        count = dict(zip(("female", "male", "speed", "energy", "voiced"), range(0, 10, 2), strict=True))
-        level = {name: LEVELS[sum(above[at : at + 2])] for name, at in count.items()}
+        scales = enumerate(("female", "male", "speed", "energy", "voiced"))
+        level = {name: LEVELS[sum(above[2 * at : 2 * at + 2])] for at, name in scales}
         for gender in ("female", "male"):
             told = levels(figures, gender)
             assert told["pitch"] in ("", level[gender])
