@@ -280,7 +280,8 @@ def test_the_engine_explains_its_hits(shipped, gallery):
     text = "a sad man, speaking slowly"
     hit = engine.search_text(text, top=1)[0]
     found = engine.explain(hit.clip.id, text)
-    assert found.account.score == pytest.approx(hit.score, abs=1e-5)
+    # Among other texts, half precision rounds a text a little otherwise than alone.
+    assert found.account.score == pytest.approx(hit.score, abs=1e-4)
     assert found.relevance.score == pytest.approx(hit.score, abs=1e-3)
     assert {part.attribute for part in found.account.parts} >= {"emotion", "gender", "speed"}
     again = engine.explain(found.waveform, text)
