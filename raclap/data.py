@@ -358,7 +358,8 @@ def _draw(
 
 def _drill(rng: random.Random) -> Description:
     """Word one value of any attribute; clips alone would leave some values rare."""
-    return describe(Style(**dict([rng.choice(EVERY_VALUE)])), rng, pool=WIDE)
+    attribute, value = rng.choice(EVERY_VALUE)
+    return describe(Style(**{attribute: value}), rng, pool=WIDE)
 
 
 _prompts = cache(prompts)

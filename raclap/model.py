@@ -58,7 +58,7 @@ _CHECKSUMS = "checksums.json"
 _MIN_TEMPERATURE = 0.01
 _CLIPS_AT_ONCE = {"cpu": 1, "cuda": 16}  # in the upper layers; padding costs a CPU more
 _TEXTS_AT_ONCE = {"cpu": 32, "cuda": 512}
-_MOST_UNEVEN = 3  # times the shortest of the texts that are padded together
+_LONGEST_TO_SHORTEST = 3  # of texts that are padded together
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,7 +213,7 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
         chunks: list[list[int]] = []
         for i in order:
             full = not chunks or len(chunks[-1]) == _TEXTS_AT_ONCE[self.device.type]
-            if full or len(texts[i]) > _MOST_UNEVEN * len(texts[chunks[-1][0]]):
+            if full or len(texts[i]) > _LONGEST_TO_SHORTEST * len(texts[chunks[-1][0]]):
                 chunks.append([])
             chunks[-1].append(i)
         pooled = [self.text.pooled(*self.tokenize([texts[i] for i in chunk])) for chunk in chunks]

@@ -71,25 +71,23 @@ class Objective:
         frames = batch.frames.on(self.model.device)
         with torch.autocast(self.model.device.type, torch.bfloat16):
             student = self._student(frames, texts + probes + drills, count)
-        logits = student.logits[:, :count]  # (B, B)
+        sizes = [count, len(probes), len(drills)]
+        logits, heard, _ = student.logits.split(sizes, dim=1)  # (B, B), of clips and probes (B, V)
+        told, probe, drill = student.text.split(sizes)
         clips = metrics.codes(batch.styles)
         said = metrics.codes([description.style for description in batch.descriptions])
         paired = self._paired(logits, clips, said)
         related = asked = read = logits.new_zeros(())
         if self.teacher is not None and self.relations.weight:
             fixed = self.relations.student_temperature
-            tempered = student.speech @ student.text[:count].T / fixed if fixed else logits
+            tempered = student.speech @ told.T / fixed if fixed else logits
             related = loss.relational(tempered, *self._relations(batch, frames, clips, said))
-        end = count + len(probes)
         if probes and self.config.attributes:
-            to_probes = student.logits[:, count:end]
-            asked = self._attributes(to_probes, clips, self._allowed(batch.corpora))
+            asked = self._attributes(heard, clips, self._allowed(batch.corpora))
         if probes and self.config.reading:
-            said_of = self.model.logits(student.text[:count], student.text[count:end])
-            read = self._attributes(said_of, said)
+            read = self._attributes(self.model.logits(told, probe), said)
         if drills:
-            said_of = self.model.logits(student.text[end:], student.text[count:end])
-            read = read + self._drilled(said_of, batch.drills)
+            read = read + self._drilled(self.model.logits(drill, probe), batch.drills)
         weight = self.relations.weight if self.teacher is not None else 0.0
         return loss.combine(
             paired, related, asked, read, weight, self.config.attributes, self.config.reading
@@ -169,8 +167,7 @@ class Objective:
             logits: (R, V) of R drills with the descriptions of all values of all attributes.
             drills: each says one value.
         """
-        said = {item: place for place, item in enumerate(EVERY_VALUE)}
-        truth = [said[next(iter(drill.style.known.items()))] for drill in drills]
+        truth = [EVERY_VALUE.index(item) for drill in drills for item in drill.style.known.items()]
         return cross_entropy(logits, torch.tensor(truth, device=logits.device))
 
 

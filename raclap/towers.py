@@ -246,7 +246,9 @@ _MARGINS = 2 * len(CUTS) + 1
 class SpeechTower(nn.Module):
     """Waveforms to (B, D), after Sun et al. (2025), section 2.1, with a deviation beside the mean.
 
-    v = W2 relu(W1 [sum_l a_l mean_l ; sum_l b_l std_l ; g(prosody)]), a and b softmax-ed weights.
+    v = W2 relu(W1 [sum_l a_l mean_l ; sum_l b_l std_l ; g(prosody)]), a and b softmax-ed weights,
+    g a small network. With ``levels`` it reads :func:`margins`, too, each as far as the pooled
+    states open it.
     Statistics are standardised per state and channel with figures of the training clips
     (:meth:`calibrate`): some of Whisper's channels are hundreds of times larger than others.
 

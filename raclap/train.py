@@ -74,8 +74,8 @@ def train(
         output: checkpoint folder; an unfinished run found there goes on.
         init: checkpoint to start from; stage ``ra`` is taught by it, too. Stage ``ess`` may take
             one whose heads were trained over frozen encoders (Kumar et al. 2022): fine-tuning
-            then distorts the pretrained features less. Of ``config.model`` it heeds
-            ``speech.levels`` alone, which a checkpoint without them gains.
+            then distorts the pretrained features less. Its shape stays, whatever
+            ``config.model`` says; only ``speech.levels`` it can gain.
         leave_out: corpora of which no clip is trained on or validated with, so that they can be
             tested as unseen; ``init`` must have left them out, too.
         fresh_text: take only the speech tower from ``init``; the text tower starts from the
@@ -266,12 +266,15 @@ class _Run:
     @contextmanager
     def averaged(self) -> Iterator[None]:
         """Lend the model its average weights, which are validated and kept."""
-        own = [p.detach().clone() for p in self.learned] if self.average else []
-        _set(self.learned if own else [], self.average)
+        if not self.average:
+            yield
+            return
+        own = [p.detach().clone() for p in self.learned]
+        _set(self.learned, self.average)
         try:
             yield
         finally:
-            _set(self.learned if own else [], own)
+            _set(self.learned, own)
 
     def keep_if_best(self, figures: dict[str, float], config: Config) -> None:
         """Log the validation figures, and write the checkpoint if none was better."""
