@@ -80,20 +80,22 @@ def parser() -> argparse.ArgumentParser:
         "--columns", metavar="OURS=THEIRS,..", help="where a release's columns are called otherwise"
     )
 
-    verb = _verb(verbs, "train", "train a model: stage ess, then stage ra with it as the teacher")
+    verb = _verb(verbs, "train", "train a model: stage ess, then ra with it as the teacher")
     verb.add_argument("--preset", choices=PRESETS, default="base")
     verb.add_argument("--config", metavar="F.json", type=Path, help="settings over the preset's")
     verb.add_argument(
         "--set", metavar="KEY=VALUE", action="append", default=[], help="one setting: ess.epochs=3"
     )
-    verb.add_argument("--stage", choices=("ess", "ra"), required=True)
+    verb.add_argument("--stage", choices=("ess", "ra", "finish"), required=True)
     verb.add_argument(
         "--manifest", metavar="M.csv", action="append", type=Path, required=True, help="repeatable"
     )
     verb.add_argument(
         "--output", metavar="DIR", type=Path, required=True, help="checkpoint; resumed if begun"
     )
-    verb.add_argument("--init", metavar="DIR", type=Path, help="where to start; ra needs it")
+    verb.add_argument(
+        "--init", metavar="DIR", type=Path, help="where to start; ra and finish need it"
+    )
     verb.add_argument(
         "--leave-out",
         metavar="CORPUS",

@@ -59,11 +59,20 @@ def _fetch(name: str, root: Path) -> None:
 
 def train(args: Namespace) -> dict[str, Any] | None:
     """Train one stage; of several ranks, the first has the result."""
+    from raclap.finishing import finish
     from raclap.parallel import joined
     from raclap.train import train
 
-    if args.stage == "ra" and args.init is None:
-        raise InputError("Stage ra starts from stage ess; give its checkpoint with --init DIR.")
+    before = {"ra": "ess", "finish": "ra"}.get(args.stage)
+    if before and args.init is None:
+        raise InputError(
+            f"Stage {args.stage} starts from stage {before}; give its checkpoint with --init DIR."
+        )
+    if args.stage == "finish":
+        report = finish(
+            manifest=args.manifest, init=args.init, output=args.output, leave_out=args.leave_out
+        )
+        return {"checkpoint": str(args.output), "stage": args.stage, **report}
     with joined() as ranks:
         report = train(
             config=settings(args.preset, args.config, args.set),

@@ -107,6 +107,7 @@ class ModelConfig:
     Attributes:
         dim: D, width of the shared space.
         temperature: where the learnable temperature starts (Radford et al. 2021 use 0.07).
+        finished: whether vectors are centred, read and freed of hubs after the towers.
     """
 
     # A checkpoint that does not say so has no levels: SpeechConfig alone leaves them out.
@@ -114,6 +115,7 @@ class ModelConfig:
     text: TextConfig = field(default_factory=TextConfig)
     dim: int = 256
     temperature: float = 0.07
+    finished: bool = False
 
     def __post_init__(self) -> None:
         _require(self.dim > 0, self, "dim", "positive")

@@ -35,7 +35,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize
 
 from raclap import audio, query
 
@@ -338,4 +337,4 @@ def _pooled(model: RACLAP, states: Tensor, prosody: Tensor, borders: np.ndarray)
         pooled = torch.stack([mean, spread.sqrt().view_as(mean)], dim=2)  # (_, L, 2, H)
         pooled[chosen.sum(1) == 0] = tower.center
         vectors.append(tower.project(pooled, prosody.expand(len(pooled), -1)))
-    return normalize(torch.cat(vectors).float(), dim=-1)
+    return model.speech_vectors(torch.cat(vectors))

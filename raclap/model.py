@@ -8,6 +8,7 @@ A checkpoint folder holds everything that inference needs:
 * ``model.safetensors``: what the towers have above their encoders, and the temperature
 * ``frozen-text``, ``encoder-text``, ``model-text``: the same three of the text tower
 * ``teacher.safetensors``: optional, where the stage-one model differs from this one
+* ``finish.safetensors``: optional, what is done to vectors after both towers
 * ``tokenizer/``
 * ``checksums.json``: SHA-256 of all these, so that damage is noticed
 * what training and evaluation left: figures, history, a model card
@@ -20,7 +21,7 @@ import copy
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -44,6 +45,7 @@ from transformers.models.whisper.modeling_whisper import WhisperEncoder
 from raclap import audio, query, weights
 from raclap.config import InputError, ModelConfig, TextConfig, from_dict, to_dict
 from raclap.files import digest_of, replacing
+from raclap.finish import Finish
 from raclap.tiny import tiny_speech, tiny_text, tiny_tokenizer
 from raclap.towers import Frames, SpeechTower, TextTower
 
@@ -53,7 +55,7 @@ _SHARDS = [
     for part in ("frozen", "encoder", "model")
     for tower in ("", "-text")
 ]
-_TEACHER = "teacher.safetensors"
+_OPTIONAL = _FINISH, _TEACHER = "finish.safetensors", "teacher.safetensors"
 _CHECKSUMS = "checksums.json"
 _MIN_TEMPERATURE = 0.01
 _CLIPS_AT_ONCE = {"cpu": 1, "cuda": 16}  # in the upper layers; padding costs a CPU more
@@ -98,6 +100,7 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
         self.speech = SpeechTower(speech, self.config.speech, self.config.dim)
         self.text = TextTower(text, self.config.text, self.config.dim)
         self.log_scale = nn.Parameter(torch.tensor(-np.log(self.config.temperature)).float())
+        self.finish = Finish(self.config.dim) if self.config.finished else None
         self.tokenizer: PreTrainedTokenizerBase | None = None
         self._teacher: tuple[RACLAP, ...] = ()  # in a tuple, so that it is no submodule
         self.eval()
@@ -136,16 +139,33 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
         if self.config.speech.levels:
             return self
         speech = replace(self.config.speech, levels=True)
-        encoders = (self.speech.backbone.encoder, self.text.encoder)
-        new = RACLAP(
-            to_dict(replace(self.config, speech=speech)),
-            *(encoder.config.to_diff_dict() for encoder in encoders),
-        )
-        state = self.state_dict()
+        new, state = self._empty(replace(self.config, speech=speech)), self.state_dict()
         first = "speech.prosody.0.weight"  # what joins is not heeded yet
         wider = torch.zeros_like(new.state_dict()[first])
         wider[:, : state[first].shape[1]] = state[first]
         new.load_state_dict(new.state_dict() | state | {first: wider})
+        return new
+
+    def finished(self, finish: Finish) -> RACLAP:
+        """Return a model whose vectors are those of this unfinished one after ``finish``."""
+        new = self._empty(replace(self.config, finished=True))
+        new.load_state_dict(self.state_dict() | finish.state_dict(prefix="finish."))
+        new.keep_teacher(self.teacher)
+        return new
+
+    def unfinished(self) -> RACLAP:
+        """Return the model as its towers are, which is what trains."""
+        if self.finish is None:
+            return self
+        new, state = self._empty(replace(self.config, finished=False)), self.state_dict()
+        new.load_state_dict({n: t for n, t in state.items() if not n.startswith("finish.")})
+        new.keep_teacher(self.teacher)
+        return new
+
+    def _empty(self, config: ModelConfig) -> RACLAP:
+        """Build a model like this one, but for ``config``, with weights of no meaning yet."""
+        encoders = (self.speech.backbone.encoder, self.text.encoder)
+        new = RACLAP(to_dict(config), *(encoder.config.to_diff_dict() for encoder in encoders))
         new.tokenizer = self.tokenizer
         return new
 
@@ -271,7 +291,13 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
         for row, clauses in enumerate(parts):
             if clauses:
                 vectors[row] += weight * each[[place[clause] for clause in clauses]].mean(0)
-        return normalize(vectors, dim=-1)
+        vectors = normalize(vectors, dim=-1)
+        return vectors if self.finish is None else self.finish.text(vectors.to(self.device)).cpu()
+
+    def speech_vectors(self, projected: Tensor) -> Tensor:
+        """Turn what the speech tower gives for windows (B, D) into their vectors, (B, D)."""
+        vectors = normalize(projected.float(), dim=-1)
+        return vectors if self.finish is None else self.finish.speech(vectors)
 
     @torch.inference_mode()
     def encode_speech(self, clips: Sequence[str | Path | np.ndarray]) -> Tensor:
@@ -303,8 +329,8 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
         size = _CLIPS_AT_ONCE[self.device.type]
         for start in range(0, len(order), size):
             chosen = order[start : start + size]
-            batch = normalize(self.speech(Frames.collate([frames[i] for i in chosen])), dim=-1)
-            vectors.index_add_(0, torch.tensor([owners[i] for i in chosen]), batch.float().cpu())
+            batch = self.speech_vectors(self.speech(Frames.collate([frames[i] for i in chosen])))
+            vectors.index_add_(0, torch.tensor([owners[i] for i in chosen]), batch.cpu())
         return normalize(vectors, dim=-1)
 
     # ------------------------------------------------------------------ saving and loading
@@ -385,21 +411,19 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
         """Write the weights rounded, the tokenizer, and the teacher's differences."""
         folder, state, packed = Path(save_directory), self._stored(), self._packed()
         frozen = self.frozen_names()
-        shards: dict[str, dict[str, Tensor]] = {shard: {} for shard in _SHARDS}
+        shards: dict[str, dict[str, Tensor]] = {shard: {} for shard in (*_SHARDS, *_OPTIONAL)}
         for name in sorted(state):
-            part = (
-                "frozen" if name in frozen else "encoder" if name.startswith(ENCODERS) else "model"
-            )
-            tower = "-text" if name.startswith("text.") else ""
-            shards[f"{part}{tower}.safetensors"][name] = state[name]
-        for shard, tensors in shards.items():  # an empty one, too: none of an older save stays
-            weights.write(folder / shard, tensors, packed)
-        self.tokenizer.save_pretrained(folder / "tokenizer")
-        (folder / _TEACHER).unlink(missing_ok=True)
+            shards[_shard_of(name, frozen)][name] = state[name]
         if self.teacher is not None:
             other = self.teacher._stored()
-            differs = [name for name in state if not torch.equal(state[name], other[name])]
-            weights.write(folder / _TEACHER, {name: other[name] for name in differs}, packed)
+            differs = [name for name in other if not torch.equal(state[name], other[name])]
+            shards[_TEACHER] = {name: other[name] for name in differs}
+        for shard, tensors in shards.items():  # none of an older save stays
+            if tensors or shard in _SHARDS:
+                weights.write(folder / shard, tensors, packed)
+            else:
+                (folder / shard).unlink(missing_ok=True)
+        self.tokenizer.save_pretrained(folder / "tokenizer")
 
     @classmethod
     def _from_pretrained(cls, *, model_id: str, **kwargs: object) -> RACLAP:
@@ -418,7 +442,7 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
             model = cls(**kwargs)
             _check_sums(folder)
             state = {}
-            for shard in _SHARDS:
+            for shard in (*_SHARDS, _FINISH):
                 if (folder / shard).is_file():  # older checkpoints have fewer
                     state |= weights.read(folder / shard)
             model.load_state_dict(state)
@@ -426,7 +450,9 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
                 folder / "tokenizer", trust_remote_code=False
             )
             if (folder / _TEACHER).is_file():
-                model.keep_teacher(model.copied(weights.read(folder / _TEACHER)))
+                teacher = model.copied(weights.read(folder / _TEACHER))
+                teacher.finish = None  # it taught as its towers are
+                model.keep_teacher(teacher)
         except (SafetensorError, RuntimeError, TypeError, OSError) as error:
             reason = " ".join(str(error).split())[:200]
             raise InputError(
@@ -496,6 +522,14 @@ def _pretrained(name: str, layers: int = 0) -> tuple[PreTrainedModel | None, Aut
             "fetch it and set RACLAP_MODELS to the folder that holds it."
         ) from error
     return encoder, config
+
+
+def _shard_of(name: str, frozen: Collection[str]) -> str:
+    """The file of a checkpoint that holds the weight called ``name``."""
+    if name.startswith("finish."):
+        return _FINISH
+    part = "frozen" if name in frozen else "encoder" if name.startswith(ENCODERS) else "model"
+    return f"{part}{'-text' if name.startswith('text.') else ''}.safetensors"
 
 
 def _seen(weight: Tensor) -> Tensor:

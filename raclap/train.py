@@ -20,6 +20,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -95,12 +96,15 @@ def train(
     if stage == "ra" and init is None:
         raise InputError("Stage ra starts from a stage-one checkpoint; give it as init.")
     if init is not None:
-        _check_start(Path(init), leave_out)
+        check_start(Path(init), leave_out)
     settings: TrainConfig = getattr(config, stage)
     torch.manual_seed(settings.seed)
 
     # ---- model
-    model = RACLAP.create(config.model) if init is None else RACLAP.from_pretrained(str(init))
+    if init is None:
+        model = RACLAP.create(replace(config.model, finished=False))
+    else:
+        model = RACLAP.from_pretrained(str(init)).unfinished()
     if init is not None and fresh_text:
         model = model.with_fresh_text(config.model.text)
     if config.model.speech.levels:
@@ -451,7 +455,12 @@ def validate(model: RACLAP, features: Features) -> dict[str, float]:
     return {name: round(value, 4) for name, value in figures.items()}
 
 
-def _check_start(init: Path, leave_out: Sequence[str]) -> None:
+def check_start(init: Path, leave_out: Sequence[str]) -> list[str]:
+    """Return the corpora that a checkpoint's training left out, ``leave_out`` among them.
+
+    Raises:
+        InputError: there is no such checkpoint, or it has heard one of ``leave_out``.
+    """
     if not init.is_dir():
         raise InputError(f"There is no checkpoint {init} to start from; give a trained folder.")
     record = init / "training.json"
@@ -461,6 +470,7 @@ def _check_start(init: Path, leave_out: Sequence[str]) -> None:
             f"{init} did not leave out {', '.join(heard)}, so a model that starts there has heard "
             "it; train that one with the same --leave-out."
         )
+    return had
 
 
 def settings_of(checkpoint: str | Path) -> Config:

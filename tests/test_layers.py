@@ -14,11 +14,12 @@ PACKAGE = ROOT / "raclap"
 SHARED = (
     *("config", "files", "audio", "prosody", "style", "lexicon", "query", "wording"),
     *("layouts", "tables", "corpus", "transfer", "unpack", "homes"),
-    *("precision", "towers", "tiny", "weights", "model", "relation", "canvas", "heatmaps"),
+    *("precision", "towers", "tiny", "weights", "finish", "model", "relation"),
+    *("canvas", "heatmaps"),
 )
 LEARNING = (
     *("parallel", "data", "loss", "metrics", "objective", "essr", "evaluate"),
-    *("curves", "results", "differences", "train", "study"),
+    *("curves", "results", "differences", "train", "study", "finishing"),
 )
 USING = (
     *("facets", "nearest", "ranking", "index", "sketch", "reading", "checkpoint"),

@@ -1,0 +1,139 @@
+"""The last stage, on a tiny model. Run: python -m pytest tests/test_finishing.py."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+from hums import hums
+from safetensors.torch import load_file
+
+from raclap import audio
+from raclap.__main__ import main
+from raclap.config import InputError, preset
+from raclap.corpus import read_manifest, write_manifest
+from raclap.evidence import accounts, word_by_time
+from raclap.finish import VOICES
+from raclap.finishing import finish
+from raclap.model import RACLAP
+from raclap.train import train
+
+TEXTS = ["an angry man, shouting", "a calm woman", "a person speaking"]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A tiny model of both stages, with its clips; the last clip's corpus was left out."""
+    home = tmp_path_factory.mktemp("finishing")
+    clips = hums(home, ("train", "valid"))
+    clips += [replace(c, corpus="others", id=f"o-{c.id}") for c in hums(home, ("train",))]
+    write_manifest(clips, home / "manifest.csv")
+    config = preset("tiny")
+    few = replace(config.ess, epochs=3, same_corpus=0.0)
+    shared = {"manifest": [home / "manifest.csv"], "cache": home / "cache"}
+    shared |= {"config": replace(config, ess=few), "leave_out": ["others"]}
+    train(stage="ess", output=home / "ess", **shared)
+    train(stage="ra", output=home / "ra", init=home / "ess", **shared)
+    finish(manifest=[home / "manifest.csv"], init=home / "ra", output=home / "done")
+    return home
+
+
+@pytest.fixture(scope="module")
+def before(home):
+    return RACLAP.from_pretrained(home / "ra")
+
+
+@pytest.fixture(scope="module")
+def after(home):
+    return RACLAP.from_pretrained(home / "done")
+
+
+@pytest.fixture(scope="module")
+def clips(home):
+    clips = [c for c in read_manifest(home / "manifest.csv") if c.corpus == "hums"]
+    return [clip for clip in clips if clip.split == "train"]
+
+
+def test_only_what_comes_after_the_towers_is_new(home, before, after):
+    assert (before.finish, before.config.finished) == (None, False)
+    assert after.config == replace(before.config, finished=True)
+    assert after.fingerprint != before.fingerprint
+    names = [path.name for path in (home / "ra").glob("*.safetensors")]
+    assert "finish.safetensors" not in names
+    for name in (*names, "training.json", "history.jsonl"):
+        assert (home / "done" / name).read_bytes() == (home / "ra" / name).read_bytes()
+    held = load_file(home / "done" / "finish.safetensors")
+    assert {name.split(".")[0] for name in held} == {"finish"}
+    assert held["finish.voices"].shape == (VOICES, before.dim)
+
+
+def test_vectors_are_finished_wherever_they_are_made(before, after, clips):
+    paths = [clip.path for clip in clips]
+    spoken = after.finish.speech(before.encode_speech(paths))
+    torch.testing.assert_close(after.encode_speech(paths), spoken.detach(), atol=1e-5, rtol=0)
+    said = after.finish.text(before.encode_text(TEXTS))
+    torch.testing.assert_close(after.encode_text(TEXTS), said.detach(), atol=1e-5, rtol=0)
+    assert (after.encode_text(TEXTS) - before.encode_text(TEXTS)).abs().max() > 0.05
+    assert (after.encode_speech(paths) - before.encode_speech(paths)).abs().max() > 0.05
+
+
+def test_a_score_of_finished_vectors_is_accounted_for(after, clips):
+    speech, text = after.encode_speech([clips[0].path]), after.encode_text([TEXTS[0]])
+    score = float(speech @ text.T)
+    found = accounts(after, speech.numpy(), TEXTS[0])[0]
+    assert found.score == pytest.approx(score, abs=1e-5)
+    relevance = word_by_time(after, audio.load(clips[0].path), TEXTS[0])
+    assert relevance.score == pytest.approx(score, abs=1e-4)
+
+
+def test_the_teacher_and_further_training_know_nothing_of_it(home, before, after):
+    assert after.teacher.finish is None
+    assert after.teacher.fingerprint == before.teacher.fingerprint
+    torch.testing.assert_close(
+        after.teacher.encode_text(TEXTS), before.teacher.encode_text(TEXTS), atol=0, rtol=0
+    )
+    plain = after.unfinished()
+    assert plain.fingerprint == before.fingerprint
+    assert plain.teacher.fingerprint == before.teacher.fingerprint
+    assert plain.unfinished() is plain
+    assert torch.equal(plain.encode_text(TEXTS), before.encode_text(TEXTS))
+    config = preset("tiny")
+    train(
+        config=replace(config, ra=replace(config.ra, epochs=1)),
+        **{"stage": "ra", "output": home / "on", "init": home / "done", "cache": home / "cache"},
+        **{"manifest": [home / "manifest.csv"], "leave_out": ["others"]},
+    )
+    on = RACLAP.from_pretrained(home / "on")
+    assert (on.finish, on.teacher.fingerprint) == (None, before.fingerprint)
+
+
+def test_finishing_again_gives_the_same(home):
+    again = finish(manifest=[home / "manifest.csv"], init=home / "done", output=home / "again")
+    assert again == {"clips": 8}  # what training left out is left out here
+    for name in ("finish.safetensors", "checksums.json"):
+        assert (home / "again" / name).read_bytes() == (home / "done" / name).read_bytes()
+
+
+def test_the_command_finishes_and_says_what_it_needs(home, capsys):
+    asked = ["train", "--stage", "finish", "--manifest", str(home / "manifest.csv")]
+    asked += ["--output", str(home / "verb")]
+    assert main([*asked, "--init", str(home / "ra")]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said == {"checkpoint": str(home / "verb"), "stage": "finish", "clips": 8}
+    assert RACLAP.from_pretrained(home / "verb").config.finished
+    assert main(asked) == 2
+    assert "--init" in capsys.readouterr().err
+
+
+def test_no_training_clips_is_told_in_one_sentence(home, tmp_path):
+    clips = [c for c in read_manifest(home / "manifest.csv") if c.corpus == "hums"]
+    write_manifest([c for c in clips if c.split != "train"], tmp_path / "m.csv")
+    with pytest.raises(InputError, match="others"):
+        finish(manifest=[tmp_path / "m.csv"], init=home / "ra", output=tmp_path / "out")
+    everything = [replace(c, split="valid") for c in read_manifest(home / "manifest.csv")]
+    write_manifest(everything, tmp_path / "m.csv")
+    with pytest.raises(InputError, match="has 0 clips of known style"):
+        finish(manifest=[tmp_path / "m.csv"], init=home / "ra", output=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
