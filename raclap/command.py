@@ -69,6 +69,10 @@ def train(args: Namespace) -> dict[str, Any] | None:
             f"Stage {args.stage} starts from stage {before}; give its checkpoint with --init DIR."
         )
     if args.stage == "finish":
+        if args.config or args.set or args.fresh_text:
+            raise InputError(
+                "Stage finish has no settings; leave out --config, --set and --fresh-text."
+            )
         report = finish(
             manifest=args.manifest, init=args.init, output=args.output, leave_out=args.leave_out
         )

@@ -266,7 +266,8 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
 
         v = e(whole) + c * mean_k e(clause k), scaled to unit length, where e gives unit vectors and
         c is ``TextConfig.clauses``. A clause says one thing, in which the encoder errs less than in
-        a sentence that says six; a description of one clause is encoded as it is.
+        a sentence that says six; a description of one clause is encoded as it is. A finished model
+        goes on as `Finish` says.
 
         Args:
             texts: N descriptions in English; case, spacing and small typos do not matter.
@@ -411,18 +412,17 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
         """Write the weights rounded, the tokenizer, and the teacher's differences."""
         folder, state, packed = Path(save_directory), self._stored(), self._packed()
         frozen = self.frozen_names()
-        shards: dict[str, dict[str, Tensor]] = {shard: {} for shard in (*_SHARDS, *_OPTIONAL)}
+        shards: dict[str, dict[str, Tensor]] = {shard: {} for shard in _SHARDS}
         for name in sorted(state):
-            shards[_shard_of(name, frozen)][name] = state[name]
+            shards.setdefault(_shard_of(name, frozen), {})[name] = state[name]
         if self.teacher is not None:
             other = self.teacher._stored()
             differs = [name for name in other if not torch.equal(state[name], other[name])]
             shards[_TEACHER] = {name: other[name] for name in differs}
-        for shard, tensors in shards.items():  # none of an older save stays
-            if tensors or shard in _SHARDS:
-                weights.write(folder / shard, tensors, packed)
-            else:
-                (folder / shard).unlink(missing_ok=True)
+        for shard in _OPTIONAL:  # none of an older save stays
+            (folder / shard).unlink(missing_ok=True)
+        for shard, tensors in shards.items():
+            weights.write(folder / shard, tensors, packed)
         self.tokenizer.save_pretrained(folder / "tokenizer")
 
     @classmethod

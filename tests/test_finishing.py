@@ -125,6 +125,8 @@ def test_the_command_finishes_and_says_what_it_needs(home, capsys):
     assert RACLAP.from_pretrained(home / "verb").config.finished
     assert main(asked) == 2
     assert "--init" in capsys.readouterr().err
+    assert main([*asked, "--init", str(home / "ra"), "--set", "ra.epochs=2"]) == 2
+    assert "no settings" in capsys.readouterr().err
 
 
 def test_no_training_clips_is_told_in_one_sentence(home, tmp_path):
@@ -137,3 +139,11 @@ def test_no_training_clips_is_told_in_one_sentence(home, tmp_path):
     with pytest.raises(InputError, match="has 0 clips of known style"):
         finish(manifest=[tmp_path / "m.csv"], init=home / "ra", output=tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_saving_unfinished_over_finished_leaves_nothing_of_it(before, after, tmp_path):
+    after.save_pretrained(tmp_path)
+    assert (tmp_path / "finish.safetensors").is_file()
+    before.save_pretrained(tmp_path)
+    assert not (tmp_path / "finish.safetensors").exists()
+    assert RACLAP.from_pretrained(tmp_path).fingerprint == before.fingerprint
