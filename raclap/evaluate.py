@@ -16,6 +16,7 @@ import math
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -45,12 +46,15 @@ def evaluate(model: RACLAP, clips: Sequence[Clip], protocol: Protocol | None = N
     """
     clips, speech = listen(model, clips)
 
-    def encode(texts: list[str]) -> np.ndarray:
-        starts = tqdm(range(0, len(texts), _TEXTS), "texts", leave=False, file=sys.stderr)
-        chunks = [model.encode_text(texts[start : start + _TEXTS]) for start in starts]
-        return np.concatenate([chunk.cpu().numpy() for chunk in chunks])
-
+    encode = partial(encode_texts, model)
     return report(clips, speech, encode, protocol=protocol, fingerprint=model.fingerprint)
+
+
+def encode_texts(model: RACLAP, texts: Sequence[str]) -> np.ndarray:
+    """Encode many texts, with a progress bar: (M, D) float32 unit vectors of M >= 1."""
+    starts = tqdm(range(0, len(texts), _TEXTS), "texts", leave=False, file=sys.stderr)
+    chunks = [model.encode_text(texts[start : start + _TEXTS]) for start in starts]
+    return np.concatenate([chunk.cpu().numpy() for chunk in chunks])
 
 
 def listen(model: RACLAP, clips: Sequence[Clip]) -> tuple[list[Clip], np.ndarray]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import random
 import shutil
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,20 +18,18 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 from torch.optim import Adam
-from tqdm import tqdm
 
 from raclap import metrics
 from raclap.config import InputError
 from raclap.corpus import Clip, read_manifest, select
-from raclap.evaluate import listen
+from raclap.data import EVERY_VALUE
+from raclap.evaluate import encode_texts, listen
 from raclap.finish import SIZES, VOICES, Finish
 from raclap.model import RACLAP
-from raclap.style import ATTRIBUTES, VALUES
 from raclap.train import check_start
 from raclap.wording import WIDE, Description, describe, partial, prompts
 
 PER_CORPUS = 600  # clips
-_TEXTS = 512
 _STEPS, _BATCH, _RATE = 600, 512, 2e-2  # of the reader
 _RECORDS = ("training.json", "history.jsonl")
 
@@ -101,7 +98,7 @@ def learned(model: RACLAP, speech: Tensor, clips: Sequence[Clip], rng: random.Ra
         partial(clip.style, rng, pool=WIDE, count=rng.randint(1, min(3, len(clip.style.known))))
         for clip in clips
     ]
-    vectors = _encoded(model, [said.text for said in (*whole, *parts)])
+    vectors = torch.from_numpy(encode_texts(model, [said.text for said in (*whole, *parts)]))
     made = Finish(model.dim)
     with torch.no_grad():
         made.scale.fill_(model.scale)
@@ -111,8 +108,7 @@ def learned(model: RACLAP, speech: Tensor, clips: Sequence[Clip], rng: random.Ra
             torch.stack(
                 [
                     normalize(model.encode_text(prompts(name, value)).mean(0), dim=0)
-                    for name in ATTRIBUTES
-                    for value in VALUES[name]
+                    for name, value in EVERY_VALUE
                 ]
             )
         )
@@ -121,21 +117,15 @@ def learned(model: RACLAP, speech: Tensor, clips: Sequence[Clip], rng: random.Ra
         heard, told = made.heard(speech), made.told(vectors[: len(whole)])
         both = torch.cat([heard, told]).double()
         made.spare.copy_(torch.linalg.eigh(both.T @ both).eigenvectors[:, 0])  # least used
-        picked = rng.sample(range(len(heard)), VOICES) if len(heard) >= VOICES else None
-        picked = picked or [place % len(heard) for place in range(VOICES)]
-        made.voices.copy_(heard[picked])
+        picked = rng.sample(range(len(heard)), min(VOICES, len(heard)))
+        made.voices.copy_(heard[[picked[place % len(picked)] for place in range(VOICES)]])
         made.usual.copy_(made.common(told).mean())
     return made.eval()
 
 
-def _encoded(model: RACLAP, texts: Sequence[str]) -> Tensor:
-    starts = tqdm(range(0, len(texts), _TEXTS), "texts", leave=False, file=sys.stderr)
-    return torch.cat([model.encode_text(texts[start : start + _TEXTS]) for start in starts])
-
-
 def _teach(made: Finish, vectors: Tensor, said: Sequence[Description]) -> None:
     """Teach the reader what descriptions say of each attribute, "nothing" included."""
-    inputs = made.scale * vectors.clone()  # encoded in inference mode, which gradients refuse
+    inputs = made.scale * vectors
     codes = torch.from_numpy(metrics.codes([each.style for each in said])).long()
     truth = torch.where(codes < 0, torch.tensor(SIZES), codes)  # (N, A)
     generator = torch.Generator().manual_seed(0)

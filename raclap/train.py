@@ -20,7 +20,6 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -101,10 +100,8 @@ def train(
     torch.manual_seed(settings.seed)
 
     # ---- model
-    if init is None:
-        model = RACLAP.create(replace(config.model, finished=False))
-    else:
-        model = RACLAP.from_pretrained(str(init)).unfinished()
+    model = RACLAP.create(config.model) if init is None else RACLAP.from_pretrained(str(init))
+    model = model.unfinished()
     if init is not None and fresh_text:
         model = model.with_fresh_text(config.model.text)
     if config.model.speech.levels:
