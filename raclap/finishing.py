@@ -21,7 +21,7 @@ from torch.optim import Adam
 
 from raclap import metrics
 from raclap.config import InputError
-from raclap.corpus import Clip, read_manifest, select
+from raclap.corpus import Clip, read_manifest
 from raclap.data import EVERY_VALUE
 from raclap.evaluate import encode_texts, listen
 from raclap.finish import SIZES, VOICES, Finish
@@ -58,11 +58,9 @@ def finish(
         InputError: fewer than two training clips of known style.
     """
     rng, output, left_out = random.Random(seed), Path(output), check_start(Path(init), leave_out)
-    clips = [clip for path in manifest for clip in read_manifest(path)]
-    clips = select(clips, left_out, keep=False)
     corpora: dict[str, list[Clip]] = {}
-    for clip in clips:
-        if clip.split == "train" and clip.style.known:
+    for clip in [clip for path in manifest for clip in read_manifest(path)]:
+        if clip.split == "train" and clip.style.known and clip.corpus not in left_out:
             corpora.setdefault(clip.corpus, []).append(clip)
     chosen = [
         clip

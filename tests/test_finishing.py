@@ -130,15 +130,26 @@ def test_the_command_finishes_and_says_what_it_needs(home, capsys):
 
 
 def test_no_training_clips_is_told_in_one_sentence(home, tmp_path):
-    clips = [c for c in read_manifest(home / "manifest.csv") if c.corpus == "hums"]
-    write_manifest([c for c in clips if c.split != "train"], tmp_path / "m.csv")
-    with pytest.raises(InputError, match="others"):
-        finish(manifest=[tmp_path / "m.csv"], init=home / "ra", output=tmp_path / "out")
-    everything = [replace(c, split="valid") for c in read_manifest(home / "manifest.csv")]
-    write_manifest(everything, tmp_path / "m.csv")
+    clips = read_manifest(home / "manifest.csv")
+    write_manifest([c for c in clips if c.corpus == "others"], tmp_path / "m.csv")
     with pytest.raises(InputError, match="has 0 clips of known style"):
         finish(manifest=[tmp_path / "m.csv"], init=home / "ra", output=tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_what_training_left_out_need_not_be_in_the_manifest(home, tmp_path):
+    clips = [c for c in read_manifest(home / "manifest.csv") if c.corpus == "hums"]
+    write_manifest(clips, tmp_path / "m.csv")
+    finish(manifest=[tmp_path / "m.csv"], init=home / "ra", output=tmp_path / "out")
+    found, known = (path / "finish.safetensors" for path in (tmp_path / "out", home / "done"))
+    assert found.read_bytes() == known.read_bytes()
+    with pytest.raises(InputError, match="did not leave out hums"):
+        finish(
+            manifest=[tmp_path / "m.csv"],
+            init=home / "ra",
+            output=tmp_path / "no",
+            leave_out=["hums"],
+        )
 
 
 def test_saving_unfinished_over_finished_leaves_nothing_of_it(before, after, tmp_path):
