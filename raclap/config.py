@@ -128,10 +128,12 @@ class RelationConfig:
 
     Attributes:
         kind: what relates a clip and a description: ``cross``, the teacher's similarity of the two
-            (Sun et al. 2025); ``within``, that of clip and clip, text and text (SmoothCLAP);
-            ``overlap``, the true overlap of their styles, which no teacher could better.
+            (Sun et al. 2025); ``likelihood``, how likely the teacher finds it that the clip has all
+            that the description mentions, asked attribute by attribute; ``within``, the similarity
+            of clip and clip, text and text (SmoothCLAP); ``overlap``, the true overlap of their
+            styles, which no teacher could better.
         weight: share of the relation term in the loss, 0 to 1; the contrastive term has the rest.
-        temperature: of the similarities when they become targets.
+        temperature: of the similarities when they become targets; likelihoods need none.
         student_temperature: of the student in the relation term; 0 takes its learned one.
         wordings: how many wordings of a style the teacher averages over; 1 is plain
             self-distillation.
@@ -144,7 +146,7 @@ class RelationConfig:
     wordings: int = 4
 
     def __post_init__(self) -> None:
-        kinds = ("cross", "within", "overlap")
+        kinds = ("cross", "likelihood", "within", "overlap")
         _require(self.kind in kinds, self, "kind", f"one of {', '.join(kinds)}")
         _require(self.student_temperature >= 0, self, "student_temperature", "0 or more")
         _require(0 <= self.weight <= 1, self, "weight", "from 0 to 1")
@@ -159,7 +161,8 @@ class TrainConfig:
     Attributes:
         loss: of the pairs: ``infonce`` or ``sigmoid`` (SigLIP).
         positives: ``pair``, each description belongs to its clip alone; ``style``, it fits every
-            clip of the batch that has all it mentions.
+            clip of the batch that has all it mentions, and of two that fit, the clip is rather
+            asked for that which fits fewer.
         attributes: weight of the term that asks for each attribute by itself; 0 leaves it out.
         reading: weight of the term that asks each description what it says; 0 leaves it out.
         drills: descriptions of one value each, of all values alike, that a step asks this of beside

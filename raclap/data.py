@@ -12,7 +12,7 @@ import json
 import os
 import random
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -22,6 +22,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
+from torch.nn.functional import normalize
 from torch.utils.data import DataLoader, Dataset
 from torchaudio.functional import add_noise, fftconvolve, resample
 from tqdm import tqdm
@@ -363,6 +364,12 @@ def _drill(rng: random.Random) -> Description:
 
 
 _prompts = cache(prompts)
+
+
+def value_vectors(encode_text: Callable[[list[str]], Tensor]) -> Tensor:
+    """Return (V, D) unit vectors of all values of all attributes, each from all its prompts."""
+    means = [encode_text(_prompts(attribute, value)).mean(0) for attribute, value in EVERY_VALUE]
+    return normalize(torch.stack(means), dim=-1)
 
 
 def _probes(rng: random.Random) -> dict[str, list[Description]]:

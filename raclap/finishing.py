@@ -16,18 +16,18 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy, normalize
+from torch.nn.functional import cross_entropy
 from torch.optim import Adam
 
 from raclap import metrics
 from raclap.config import InputError
 from raclap.corpus import Clip, read_manifest
-from raclap.data import EVERY_VALUE
+from raclap.data import value_vectors
 from raclap.evaluate import encode_texts, listen
 from raclap.finish import SIZES, VOICES, Finish
 from raclap.model import RACLAP
 from raclap.train import check_start
-from raclap.wording import WIDE, Description, describe, partial, prompts
+from raclap.wording import WIDE, Description, describe, partial
 
 PER_CORPUS = 600  # clips
 _STEPS, _BATCH, _RATE = 600, 512, 2e-2  # of the reader
@@ -102,14 +102,7 @@ def learned(model: RACLAP, speech: Tensor, clips: Sequence[Clip], rng: random.Ra
         made.scale.fill_(model.scale)
         made.speech_mean.copy_(speech.mean(0))
         made.text_mean.copy_(vectors[: len(whole)].mean(0))
-        made.values.copy_(
-            torch.stack(
-                [
-                    normalize(model.encode_text(prompts(name, value)).mean(0), dim=0)
-                    for name, value in EVERY_VALUE
-                ]
-            )
-        )
+        made.values.copy_(value_vectors(model.encode_text))
     _teach(made, vectors, [*whole, *parts])
     with torch.no_grad():
         heard, told = made.heard(speech), made.told(vectors[: len(whole)])

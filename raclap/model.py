@@ -133,6 +133,19 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
         new.log_scale = nn.Parameter(self.log_scale.detach().clone())
         return new
 
+    def with_fresh_heads(self) -> RACLAP:
+        """Return an unfinished model over the same encoders that has all above them to learn."""
+        new = self._empty(replace(self.config, finished=False))
+        kept = ("speech.backbone.", "text.encoder.")
+        calibrated = ("center", "spread")
+        state = {
+            name: tensor
+            for name, tensor in self.state_dict().items()
+            if name.startswith(kept) or name.endswith(calibrated)
+        }
+        new.load_state_dict(new.state_dict() | state)
+        return new
+
     @torch.no_grad()
     def with_levels(self) -> RACLAP:
         """Return a model that hears as this one does and can learn to heed measured levels."""

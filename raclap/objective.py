@@ -17,11 +17,11 @@ from torch.nn.functional import cross_entropy, normalize
 from raclap import loss, metrics, precision
 from raclap.config import RelationConfig, TrainConfig
 from raclap.corpus import Clip
-from raclap.data import EVERY_VALUE, Batch
+from raclap.data import EVERY_VALUE, Batch, value_vectors
 from raclap.loss import Loss
 from raclap.model import RACLAP, Output
 from raclap.parallel import ALONE, Ranks
-from raclap.relation import Wordings, relation, within
+from raclap.relation import Wordings, likelihood, posterior, relation, within
 from raclap.style import ATTRIBUTES, VALUES
 from raclap.towers import Frames
 from raclap.wording import Description
@@ -57,6 +57,8 @@ class Objective:
         self.wordings = None
         if teacher is not None:
             self.wordings = Wordings(teacher.encode_text, relations.wordings, config.seed)
+            if relations.kind == "likelihood":
+                self.values = value_vectors(teacher.encode_text).to(model.device)
         self._scopes = _scopes(clips) if config.attributes else {}
         # Zhai et al. (2023) start where nearly all pairs are told apart.
         self.bias = nn.Parameter(torch.tensor(-10.0, device=model.device))
@@ -111,25 +113,25 @@ class Objective:
             return loss.sigmoid(logits + self.bias, fits)
         if fits is None:
             return loss.contrastive(logits)
-        return loss.relational(
-            logits, fits / fits.sum(1, keepdim=True), fits.T / fits.T.sum(1, keepdim=True)
-        )
+        return loss.relational(logits, *posterior(fits.log()))
 
     @torch.no_grad()
     def _relations(
         self, batch: Batch, frames: Frames, clips: np.ndarray, said: np.ndarray
     ) -> tuple[Tensor, Tensor]:
         """Targets over texts and over clips, (B, B) each."""
-        settings, device = self.relations, self.model.device
+        settings, device, count = self.relations, self.model.device, len(batch.styles)
         if settings.kind == "overlap":
             similarity = torch.from_numpy(metrics.overlaps(clips, said))
             similarity = similarity.to(device, torch.float32)
         else:
             speech = normalize(self.teacher.speech(frames).float(), dim=-1)
+            speech = self.ranks.gather(speech, count)
+            if settings.kind == "likelihood":
+                return posterior(likelihood(self.teacher.logits(speech, self.values), said, clips))
             with precision.full():  # a resumed run asks for other texts at once
                 text = self.wordings(self.ranks.share(batch.descriptions)).to(device)
-            count = len(batch.styles)
-            speech, text = self.ranks.gather(speech, count), self.ranks.gather(text, count)
+            text = self.ranks.gather(text, count)
             cross = settings.kind == "cross"
             similarity = speech @ text.T if cross else within(speech, text)
         temperature = settings.temperature

@@ -10,11 +10,12 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from raclap.style import Style
+from raclap.style import ATTRIBUTES, VALUES, Style
 from raclap.wording import Description, describe
 
 
@@ -45,6 +46,48 @@ def within(speech: Tensor, text: Tensor) -> Tensor:
         (B, B): the mean of clip-clip and text-text cosines, so that it is symmetric.
     """
     return (speech @ speech.T + text @ text.T) / 2
+
+
+def likelihood(logits: Tensor, said: np.ndarray, clips: np.ndarray) -> Tensor:
+    """Tell how likely each clip has everything that each description mentions.
+
+    Attributes are asked about one at a time and the answers multiplied: what a description leaves
+    open costs it nothing, and one value that is not heard is not made up for by five that are.
+
+    Args:
+        logits: (B, V) of clips with all values of all attributes, in order.
+        said: (N, A) index of the value that each description mentions, -1 where it mentions none.
+        clips: (B, A) likewise of the clips. Only which attributes a clip's corpus knows is looked
+            at: others are never said of it.
+
+    Returns:
+        (B, N) log-probabilities.
+    """
+    parts = logits.split([len(VALUES[name]) for name in ATTRIBUTES], dim=1)
+    total = logits.new_zeros(len(logits), len(said))
+    for part, column in zip(parts, said.T, strict=True):
+        mentioned = np.flatnonzero(column >= 0)
+        total[:, mentioned] += part.log_softmax(-1)[:, column[mentioned]]
+    unsaid = ((said[None] >= 0) & (clips[:, None] < 0)).any(-1)  # (B, N)
+    return total.masked_fill(torch.from_numpy(unsaid).to(total.device), float("-inf"))
+
+
+def posterior(likely: Tensor) -> tuple[Tensor, Tensor]:
+    """Turn how likely a description is true of a clip into how likely it was said of that clip.
+
+    By Bayes' rule over the batch, in which every clip has one description. A vague description is
+    true of many clips: of two that are true of one clip, that which is true of fewer others is the
+    likelier to be its own.
+
+    Args:
+        likely: (B, B) log-probabilities, clips by descriptions; no row or column all -inf.
+
+    Returns:
+        Over texts, (B, B) with a row for each clip: P(j | i) = L_ij / sum_k L_kj, scaled to sum 1;
+        over clips, (B, B) with a row for each text: P(i | j) = L_ij / sum_k L_kj.
+    """
+    over_clips = likely.log_softmax(dim=0)  # (clips, texts)
+    return over_clips.softmax(dim=1), over_clips.T.exp()
 
 
 class Wordings:

@@ -25,26 +25,46 @@ from raclap.evaluate import report
 from raclap.model import RACLAP
 from raclap.train import CACHE, embed, fit, train
 
+# Only which description belongs to which clip: what stage one learns from.
+_PAIRS = {"ra.positives": "pair", "ra.attributes": 0.0, "ra.reading": 0.0, "ra.drills": 0}
+_UNTAUGHT = {"relation.weight": 0.0}
+
 RECIPES: dict[str, dict[str, object]] = {
     # the fair control: stage one's own loss for as many steps more
-    "ess-clap": {"relation.weight": 0.0},
+    "ess-clap": {**_PAIRS, **_UNTAUGHT},
     # Primus et al. 2024: the frozen teacher's view instead of the pairs, one fixed temperature
     "primus": {
+        **_PAIRS,
         "relation.weight": 1.0,
         "relation.wordings": 1,
         "relation.temperature": 0.05,
         "relation.student_temperature": 0.05,
     },
     # SmoothCLAP, arXiv 2601.12591: clip-clip and text-text similarities, in a small part
-    "smoothclap": {"relation.kind": "within", "relation.weight": 0.1, "relation.wordings": 1},
+    "smoothclap": {
+        **_PAIRS,
+        "relation.kind": "within",
+        "relation.weight": 0.1,
+        "relation.wordings": 1,
+    },
     # Zhai et al. 2023: every pair a question of its own
-    "siglip": {"relation.weight": 0.0, "ra.loss": "sigmoid"},
+    "siglip": {**_PAIRS, **_UNTAUGHT, "ra.loss": "sigmoid"},
     # plain self-distillation: the teacher is asked about the student's own description
-    "ra-clap-plain": {"relation.wordings": 1},
-    # as shipped: the teacher answers for a style, over several wordings of it
-    "ra-clap": {},
+    "relations-plain": {**_PAIRS, "relation.wordings": 1},
+    # the teacher answers for a style, over several wordings of it
+    "relations": {**_PAIRS},
+    # the teacher is asked about one attribute at a time: how likely has the clip all that is said?
+    "likelihood": {**_PAIRS, "relation.kind": "likelihood", "relation.weight": 0.8},
     # what a perfect teacher would say
-    "overlap": {"relation.kind": "overlap"},
+    "overlap": {**_PAIRS, "relation.kind": "overlap"},
+    # matches in part that the labels tell: a description fits all that have what it mentions
+    "parts": {**_PAIRS, **_UNTAUGHT, "ra.positives": "style"},
+    # and each value of a clip by itself
+    "attributes": {**_UNTAUGHT, "ra.reading": 0.0, "ra.drills": 0},
+    # and each value of a description: all that ships but the teacher
+    "untaught": {**_UNTAUGHT},
+    # as shipped
+    "ra-clap": {},
 }
 
 
@@ -67,8 +87,8 @@ def study(
         manifest: one or more manifests; the first one's ``test`` clips are the benchmark.
         output: folder for checkpoints and reports.
         seeds: of training; the benchmark draws the same for all.
-        init: checkpoint from which each seed's stage one starts, such as one with fine-tuned
-            encoders; by default the pretrained encoders.
+        init: checkpoint whose encoders each seed starts from, under heads of its own: what these
+            had learned already would hide what a recipe teaches. By default the pretrained ones.
         recipes: names out of ``RECIPES``.
         cache: folder for frames.
         device: ``cpu`` or ``cuda``; by default a GPU if there is one.
@@ -97,6 +117,7 @@ def study(
                 manifest=manifest,
                 output=first,
                 init=init,
+                fresh_heads=init is not None,
                 cache=cache,
                 device=device,
             )

@@ -61,6 +61,7 @@ def train(
     init: str | Path | None = None,
     leave_out: Sequence[str] = (),
     fresh_text: bool = False,
+    fresh_heads: bool = False,
     cache: str | Path = CACHE,
     device: str = "",
     ranks: Ranks = ALONE,
@@ -80,6 +81,7 @@ def train(
             tested as unseen; ``init`` must have left them out, too.
         fresh_text: take only the speech tower from ``init``; the text tower starts from the
             pretrained encoder that ``config`` names.
+        fresh_heads: take only both encoders from ``init``.
         cache: folder for the frames of the frozen layers.
         device: ``cpu`` or ``cuda``; by default a GPU if there is one.
         ranks: who trains together; all of them see ``output`` and ``cache``.
@@ -104,6 +106,8 @@ def train(
     model = model.unfinished()
     if init is not None and fresh_text:
         model = model.with_fresh_text(config.model.text)
+    if init is not None and fresh_heads:
+        model = model.with_fresh_heads()
     if config.model.speech.levels:
         model = model.with_levels()
     teacher = model.copied() if stage == "ra" else None

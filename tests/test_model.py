@@ -423,6 +423,21 @@ def test_a_model_can_gain_levels_and_hears_as_before_until_it_trains(model, voic
     assert read.fingerprint == able.fingerprint
 
 
+def test_fresh_heads_stand_over_the_same_encoders(model):
+    torch.manual_seed(1)
+    new = model.with_fresh_heads()
+    torch.manual_seed(2)
+    other = new.with_fresh_heads()
+    start, found, again = (each.state_dict() for each in (model, new, other))
+    kept = {name for name in start if ".encoder." in name or name.endswith(("center", "spread"))}
+    assert all(torch.equal(start[name], found[name]) for name in kept)
+    heads = [name for name in start if ".projection." in name and name.endswith("weight")]
+    assert len(heads) == 4
+    for name in heads:
+        assert not torch.equal(start[name], found[name])
+        assert not torch.equal(again[name], found[name])
+
+
 def test_the_head_of_the_speech_tower_is_averaged_and_nothing_else(model):
     one, other = model.copied(), model.copied()
     with torch.no_grad():

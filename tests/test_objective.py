@@ -7,14 +7,16 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch.nn.functional import normalize
 
+from raclap import metrics
 from raclap.config import RelationConfig, TrainConfig, preset
 from raclap.corpus import Clip
-from raclap.data import Batch
+from raclap.data import Batch, value_vectors
 from raclap.loss import contrastive, relational
 from raclap.model import RACLAP
 from raclap.objective import Objective
-from raclap.relation import relation
+from raclap.relation import likelihood, posterior, relation
 from raclap.style import ATTRIBUTES, VALUES, Style, overlap
 from raclap.towers import Frames
 from raclap.wording import Description, describe
@@ -79,8 +81,9 @@ def test_a_partial_description_fits_every_clip_that_has_it(model, batch):
     fits = torch.tensor(  # clips by descriptions, by hand
         [[1.0, 0, 0, 0], [1, 1, 0, 0], [0, 0, 1, 0], [0, 1, 0, 1]]
     )
+    share = fits / fits.sum(0)  # of two that fit a clip, that which fits fewer is rather its own
     expected = relational(
-        logits_of(model, batch), fits / fits.sum(1, keepdim=True), fits.T / fits.T.sum(1)[:, None]
+        logits_of(model, batch), share / share.sum(1, keepdim=True), fits.T / fits.T.sum(1)[:, None]
     )
     torch.testing.assert_close(cost(model, batch, positives="style").total, expected)
 
@@ -93,7 +96,7 @@ def test_sigmoid_learns_its_own_bias(model, batch):
     assert bias.grad.abs() > 0
 
 
-@pytest.mark.parametrize("kind", ["cross", "within", "overlap"])
+@pytest.mark.parametrize("kind", ["cross", "likelihood", "within", "overlap"])
 def test_relations_of_every_kind(model, batch, kind):
     teacher = model.copied()
     settings = RelationConfig(kind=kind, weight=0.4, temperature=0.1, wordings=2)
@@ -108,6 +111,21 @@ def test_true_overlap_is_the_target(model, batch):
     expected = relational(logits_of(model, batch), relation(truth, 0.1), relation(truth.T, 0.1))
     found = cost(model, batch, model.copied(), settings).total
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_the_teacher_is_asked_how_likely_a_clip_has_what_is_said(model, batch):
+    settings = RelationConfig(kind="likelihood", weight=1.0)
+    values = value_vectors(model.encode_text)
+    assert values.shape == (sum(map(len, VALUES.values())), model.dim)
+    with torch.no_grad():
+        speech = normalize(model.speech(batch.frames.on(model.device)), dim=-1)
+    targets = posterior(
+        likelihood(model.logits(speech, values), metrics.codes(SAID), metrics.codes(STYLES))
+    )
+    found = cost(model, batch, model.copied(), settings).total
+    expected = relational(logits_of(model, batch), *targets)
+    torch.testing.assert_close(found, expected, atol=1e-3, rtol=1e-3)
+    assert not torch.isclose(found, cost(model, batch, positives="style").total, atol=1e-2)
 
 
 def test_a_student_may_have_a_temperature_of_its_own(model, batch):

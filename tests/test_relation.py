@@ -9,8 +9,9 @@ import torch
 from stub import StubModel
 from torch.nn.functional import normalize
 
-from raclap.relation import Wordings, relation
-from raclap.style import Style
+from raclap.metrics import codes
+from raclap.relation import Wordings, likelihood, posterior, relation
+from raclap.style import ATTRIBUTES, VALUES, Style
 from raclap.wording import describe
 
 
@@ -53,6 +54,38 @@ def test_it_is_equivariant_and_keeps_order(similarity):
     shuffled = relation(similarity[order][:, order], 0.1)
     torch.testing.assert_close(shuffled, relation(similarity, 0.1)[order][:, order])
     assert relation(similarity, 0.1).argsort(-1).equal(similarity.argsort(-1))
+
+
+def test_a_clip_is_asked_for_everything_that_is_said_and_nothing_else():
+    sizes = [len(VALUES[name]) for name in ATTRIBUTES]
+    logits = torch.randn(3, sum(sizes), generator=torch.Generator().manual_seed(0))
+    clips = codes([Style(emotion="sad", gender="male", pitch="low")] * 2 + [Style(gender="male")])
+    said = [Style(), Style(gender="female"), Style(gender="male", pitch="high")]
+    found = likelihood(logits, codes(said), clips).exp()
+    chance = {
+        (name, value): part.softmax(-1)[:, place]
+        for name, part in zip(ATTRIBUTES, logits.split(sizes, dim=1), strict=True)
+        for place, value in enumerate(VALUES[name])
+    }
+    torch.testing.assert_close(found[:, 0], torch.ones(3))  # who says nothing is never wrong
+    torch.testing.assert_close(found[:, 1], chance["gender", "female"])
+    both = chance["gender", "male"] * chance["pitch", "high"]
+    torch.testing.assert_close(found[:2, 2], both[:2])
+    assert found[2, 2] == 0  # the pitch of its corpus is not known, so none is ever said of it
+
+
+def test_what_is_true_of_fewer_clips_was_rather_said_of_this_one():
+    over_texts, over_clips = posterior(torch.tensor([[1.0, 1.0], [1.0, 0.0]]).log())
+    torch.testing.assert_close(over_texts, torch.tensor([[1 / 3, 2 / 3], [1.0, 0.0]]))
+    torch.testing.assert_close(over_clips, torch.tensor([[0.5, 0.5], [1.0, 0.0]]))
+
+
+def test_a_description_that_is_true_of_all_alike_gains_nothing_by_it():
+    likely = torch.rand(4, 4, generator=torch.Generator().manual_seed(0)).log()
+    vaguer = likely + torch.tensor([0.0, -3.0, 1.0, 0.5])  # by description
+    for plain, shifted in zip(posterior(likely), posterior(vaguer), strict=True):
+        torch.testing.assert_close(plain, shifted)
+        torch.testing.assert_close(plain.sum(1), torch.ones(4))
 
 
 def test_one_wording_asks_about_the_description_itself(descriptions):

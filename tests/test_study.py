@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 
 import pytest
+import torch
 from stub import write_voice
 
 from raclap import study as room
@@ -13,6 +14,7 @@ from raclap.__main__ import main
 from raclap.config import InputError, preset
 from raclap.corpus import Clip, write_manifest
 from raclap.essr import Protocol
+from raclap.model import RACLAP
 from raclap.study import study
 
 CONFIG = preset("tiny")
@@ -78,6 +80,30 @@ def test_recipes_differ_only_in_what_they_say(manifest, tmp_path, monkeypatch):
     assert run(manifest, tmp_path, ["ess-clap", "ra-clap"]) == written  # nothing is done twice
     assert not seen
     assert [path.read_bytes() for path in written] == before
+
+
+def test_each_seed_has_heads_of_its_own_over_the_encoders_it_is_given(manifest, tmp_path):
+    init = tmp_path / "init"
+    RACLAP.create(CONFIG.model).save_pretrained(init)
+    given = RACLAP.from_pretrained(str(init))  # in the precision that is kept
+    still = replace(CONFIG.ess, speech_rate=0.0, text_rate=0.0, epochs=1)
+    study(
+        config=replace(CONFIG, ess=still),
+        manifest=[manifest],
+        output=tmp_path / "study",
+        seeds=(0, 1),
+        init=init,
+        recipes=(),
+        cache=tmp_path / "cache",
+        device="cpu",
+        protocol=FEW,
+    )
+    one, two = (RACLAP.from_pretrained(str(tmp_path / f"study/stage-one-{i}")) for i in (0, 1))
+    start, found, other = (model.state_dict() for model in (given, one, two))
+    assert all(torch.equal(start[name], found[name]) for name in start if ".encoder." in name)
+    head = "text.projection.0.weight"
+    apart = [(a[head] - b[head]).abs().mean() for a, b in ((start, found), (found, other))]
+    assert min(apart) > 0.05  # an epoch's training moves less
 
 
 def test_every_recipe_is_possible():
