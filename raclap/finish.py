@@ -23,10 +23,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from raclap.style import ATTRIBUTES, VALUES
+from raclap.style import SIZES
 
 VOICES = 600  # that stand for any voice
-SIZES = [len(VALUES[name]) for name in ATTRIBUTES]
 # Chosen on validation clips; each matters little within a factor of two.
 _MEAN = 0.5
 _READING = 0.5

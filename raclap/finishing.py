@@ -24,8 +24,9 @@ from raclap.config import InputError
 from raclap.corpus import Clip, read_manifest
 from raclap.data import value_vectors
 from raclap.evaluate import encode_texts, listen
-from raclap.finish import SIZES, VOICES, Finish
+from raclap.finish import VOICES, Finish
 from raclap.model import RACLAP
+from raclap.style import SIZES
 from raclap.train import check_start
 from raclap.wording import WIDE, Description, describe, partial
 

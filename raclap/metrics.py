@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtrit
 
-from raclap.style import ATTRIBUTES, VALUES, WEIGHTS, Style, agreement
+from raclap.style import ATTRIBUTES, SIZES, VALUES, WEIGHTS, Style, agreement
 
 UNKNOWN = -1
 CONFIDENCE = 0.95
@@ -281,7 +281,7 @@ def codes(styles: Sequence[Style]) -> np.ndarray:
     return np.array(rows, dtype=np.int8).reshape(-1, len(ATTRIBUTES))
 
 
-_STARTS = np.cumsum([0, *(len(VALUES[name]) for name in ATTRIBUTES)])
+_STARTS = np.cumsum([0, *SIZES])
 _WEIGHTS = np.array([WEIGHTS[name] for name in ATTRIBUTES])
 
 

@@ -22,7 +22,7 @@ from raclap.loss import Loss
 from raclap.model import RACLAP, Output
 from raclap.parallel import ALONE, Ranks
 from raclap.relation import Wordings, likelihood, posterior, relation, within
-from raclap.style import ATTRIBUTES, VALUES
+from raclap.style import ATTRIBUTES, SIZES, VALUES
 from raclap.towers import Frames
 from raclap.wording import Description
 
@@ -54,11 +54,11 @@ class Objective:
         self.model, self.teacher, self.config, self.relations = model, teacher, config, relations
         self.ranks = ranks
         self.pool = _Remembered(model) if config.text_rate == 0 else model.pool_texts
-        self.wordings = None
-        if teacher is not None:
+        self.wordings = self.values = None
+        if teacher is not None and relations.kind == "likelihood":
+            self.values = value_vectors(teacher.encode_text).to(model.device)
+        elif teacher is not None:
             self.wordings = Wordings(teacher.encode_text, relations.wordings, config.seed)
-            if relations.kind == "likelihood":
-                self.values = value_vectors(teacher.encode_text).to(model.device)
         self._scopes = _scopes(clips) if config.attributes else {}
         # Zhai et al. (2023) start where nearly all pairs are told apart.
         self.bias = nn.Parameter(torch.tensor(-10.0, device=model.device))
@@ -153,9 +153,8 @@ class Objective:
             codes: (B, A) index of the value, -1 where there is none.
             allowed: by attribute, the values to choose from; by default all.
         """
-        terms, start = [], 0
-        for column, name in enumerate(ATTRIBUTES):
-            part = logits[:, start : (start := start + len(VALUES[name]))]
+        terms = []
+        for column, part in enumerate(logits.split(SIZES, dim=1)):
             truth = torch.from_numpy(codes[:, column]).long().to(part.device)
             choice = torch.ones_like(part, dtype=torch.bool) if allowed is None else allowed[column]
             terms.append(loss.attribute(part, truth, choice.to(part.device)))

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from raclap.style import ATTRIBUTES, VALUES, Style
+from raclap.style import SIZES, Style
 from raclap.wording import Description, describe
 
 
@@ -63,9 +63,8 @@ def likelihood(logits: Tensor, said: np.ndarray, clips: np.ndarray) -> Tensor:
     Returns:
         (B, N) log-probabilities.
     """
-    parts = logits.split([len(VALUES[name]) for name in ATTRIBUTES], dim=1)
     total = logits.new_zeros(len(logits), len(said))
-    for part, column in zip(parts, said.T, strict=True):
+    for part, column in zip(logits.split(SIZES, dim=1), said.T, strict=True):
         mentioned = np.flatnonzero(column >= 0)
         total[:, mentioned] += part.log_softmax(-1)[:, column[mentioned]]
     unsaid = ((said[None] >= 0) & (clips[:, None] < 0)).any(-1)  # (B, N)

@@ -33,6 +33,8 @@ VALUES: dict[str, tuple[str, ...]] = {
     "phonation": ("whispered", "voiced"),
 }
 
+SIZES = [len(VALUES[attribute]) for attribute in ATTRIBUTES]
+
 _ALIASES = {
     "neutral": "neutral normal natural",
     "calm": "calmness",

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from raclap.finish import SIZES, VOICES, Finish
-from raclap.style import ATTRIBUTES, VALUES
+from raclap.finish import VOICES, Finish
+from raclap.style import ATTRIBUTES, SIZES, VALUES
 
 D = 96
 ANGRY = [(a, v) for a in ATTRIBUTES for v in VALUES[a]].index(("emotion", "angry"))
