@@ -175,6 +175,11 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
         new.keep_teacher(self.teacher)
         return new
 
+    def _unfinish(self) -> None:
+        """Become what :meth:`unfinished` returns, in the memory it has."""
+        self.finish, self.config = None, replace(self.config, finished=False)
+        self._hub_mixin_config["model"] = to_dict(self.config)  # what is saved beside the weights
+
     def _empty(self, config: ModelConfig) -> RACLAP:
         """Build a model like this one, but for ``config``, with weights of no meaning yet."""
         encoders = (self.speech.backbone.encoder, self.text.encoder)
@@ -464,7 +469,7 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
             )
             if (folder / _TEACHER).is_file():
                 teacher = model.copied(weights.read(folder / _TEACHER))
-                teacher.finish = None  # it taught as its towers are
+                teacher._unfinish()  # it taught as its towers are
                 model.keep_teacher(teacher)
         except (SafetensorError, RuntimeError, TypeError, OSError) as error:
             reason = " ".join(str(error).split())[:200]

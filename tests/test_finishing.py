@@ -94,6 +94,10 @@ def test_the_teacher_and_further_training_know_nothing_of_it(home, before, after
     torch.testing.assert_close(
         after.teacher.encode_text(TEXTS), before.teacher.encode_text(TEXTS), atol=0, rtol=0
     )
+    after.teacher.save_pretrained(home / "teacher")
+    alone = RACLAP.from_pretrained(home / "teacher")
+    assert (alone.config, alone.fingerprint) == (before.config, before.teacher.fingerprint)
+    assert after.config.finished  # still
     plain = after.unfinished()
     assert plain.fingerprint == before.fingerprint
     assert plain.teacher.fingerprint == before.teacher.fingerprint
