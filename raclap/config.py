@@ -13,7 +13,7 @@ from typing import Any, TypeVar, get_type_hints
 
 T = TypeVar("T")
 
-PROSODY_ALONE = -2  # among the choices of layers
+ALL_LAYERS, PROSODY_ALONE = -1, -2  # among the choices of layers
 
 
 class InputError(ValueError):
@@ -53,7 +53,7 @@ class SpeechConfig:
     hidden: int = 768
     dropout: float = 0.2
     tail_seconds: float = 0.5
-    layers: int = -1
+    layers: int = ALL_LAYERS
     prosody: bool = True
     levels: bool = False
 

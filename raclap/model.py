@@ -43,7 +43,7 @@ from transformers import (
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 from raclap import audio, query, weights
-from raclap.config import InputError, ModelConfig, TextConfig, from_dict, to_dict
+from raclap.config import ALL_LAYERS, InputError, ModelConfig, TextConfig, from_dict, to_dict
 from raclap.files import digest_of, replacing
 from raclap.finish import Finish
 from raclap.tiny import tiny_speech, tiny_text, tiny_tokenizer
@@ -133,9 +133,14 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
         new.log_scale = nn.Parameter(self.log_scale.detach().clone())
         return new
 
-    def with_fresh_heads(self) -> RACLAP:
-        """Return an unfinished model over the same encoders that has all above them to learn."""
-        new = self._empty(replace(self.config, finished=False))
+    def with_fresh_heads(self, layers: int = ALL_LAYERS) -> RACLAP:
+        """Return an unfinished model over the same encoders that has all above them to learn.
+
+        Args:
+            layers: which hidden states the speech tower heeds, as in :class:`SpeechConfig`.
+        """
+        speech = replace(self.config.speech, layers=layers)
+        new = self._empty(replace(self.config, speech=speech, finished=False))
         kept = ("speech.backbone.", "text.encoder.")
         calibrated = ("center", "spread")
         state = {

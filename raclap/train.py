@@ -81,7 +81,8 @@ def train(
             tested as unseen; ``init`` must have left them out, too.
         fresh_text: take only the speech tower from ``init``; the text tower starts from the
             pretrained encoder that ``config`` names.
-        fresh_heads: take only both encoders from ``init``.
+        fresh_heads: take only both encoders from ``init``, and heed the hidden states that
+            ``config.model.speech.layers`` names.
         cache: folder for the frames of the frozen layers.
         device: ``cpu`` or ``cuda``; by default a GPU if there is one.
         ranks: who trains together; all of them see ``output`` and ``cache``.
@@ -107,7 +108,7 @@ def train(
     if init is not None and fresh_text:
         model = model.with_fresh_text(config.model.text)
     if init is not None and fresh_heads:
-        model = model.with_fresh_heads()
+        model = model.with_fresh_heads(config.model.speech.layers)
     if config.model.speech.levels:
         model = model.with_levels()
     teacher = model.copied() if stage == "ra" else None

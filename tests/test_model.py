@@ -18,7 +18,14 @@ from transformers import BertModel
 
 import raclap.model
 from raclap import audio, weights
-from raclap.config import InputError, ModelConfig, SpeechConfig, TextConfig, preset
+from raclap.config import (
+    PROSODY_ALONE,
+    InputError,
+    ModelConfig,
+    SpeechConfig,
+    TextConfig,
+    preset,
+)
 from raclap.model import RACLAP
 
 PARTS = ("frozen", "encoder", "model")
@@ -436,6 +443,16 @@ def test_fresh_heads_stand_over_the_same_encoders(model):
     for name in heads:
         assert not torch.equal(start[name], found[name])
         assert not torch.equal(again[name], found[name])
+
+
+def test_fresh_heads_may_heed_other_hidden_states(model, voices):
+    deaf = model.with_fresh_heads(PROSODY_ALONE)
+    assert deaf.config.speech.layers == PROSODY_ALONE
+    before = deaf.encode_speech(voices)
+    with torch.no_grad():
+        for parameter in deaf.speech.backbone.parameters():
+            parameter.add_(1.0)
+    torch.testing.assert_close(deaf.encode_speech(voices), before)
 
 
 def test_the_head_of_the_speech_tower_is_averaged_and_nothing_else(model):
