@@ -62,6 +62,7 @@ class SpeechConfig:
         _require(self.hidden > 0, self, "hidden", "positive")
         _require(0 <= self.dropout < 1, self, "dropout", "from 0 to below 1")
         _require(0 <= self.tail_seconds <= 5, self, "tail_seconds", "from 0 to 5")
+        _require(self.layers >= PROSODY_ALONE, self, "layers", "-2, -1, or a hidden state's number")
         _require(self.prosody or not self.levels, self, "levels", "false without prosody")
 
 

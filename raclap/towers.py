@@ -22,7 +22,7 @@ from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 from raclap import prosody
 from raclap.audio import RATE_HZ
-from raclap.config import PROSODY_ALONE, SpeechConfig, TextConfig
+from raclap.config import PROSODY_ALONE, InputError, SpeechConfig, TextConfig
 from raclap.precision import ATTENTION, halve
 from raclap.style import CUTS, MIN_NUCLEI
 
@@ -256,6 +256,9 @@ class SpeechTower(nn.Module):
         encoder: a Whisper encoder, or a wav2vec 2.0, HuBERT or WavLM model.
         config: see :class:`SpeechConfig`.
         dim: D.
+
+    Raises:
+        InputError: the encoder has no such hidden state as ``config.layers`` asks for.
     """
 
     def __init__(self, encoder: PreTrainedModel, config: SpeechConfig, dim: int) -> None:
@@ -264,6 +267,11 @@ class SpeechTower(nn.Module):
         whisper = isinstance(encoder, WhisperEncoder)
         self.backbone = WhisperBackbone(encoder, config) if whisper else WaveBackbone(encoder)
         states, width = self.backbone.states, self.backbone.width
+        if config.layers >= states:
+            raise InputError(
+                f"SpeechConfig.layers is {config.layers}; this encoder's hidden states are 0 to "
+                f"{states - 1}."
+            )
         self.layer_weights = nn.Parameter(torch.zeros(2, states))
         self.register_buffer("center", torch.zeros(states, 2, width))
         self.register_buffer("spread", torch.ones(states, 2, width))

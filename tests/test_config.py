@@ -118,6 +118,7 @@ def test_a_whole_number_is_a_float_too():
         (SpeechConfig, "dropout", 1.0),
         (SpeechConfig, "dropout", -0.1),
         (SpeechConfig, "tail_seconds", 6.0),
+        (SpeechConfig, "layers", -3),
         (TextConfig, "frozen_layers", -1),
         (TextConfig, "hidden", 0),
         (TextConfig, "dropout", 1.0),

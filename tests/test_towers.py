@@ -20,7 +20,7 @@ from transformers import (
 
 from raclap import prosody
 from raclap.audio import RATE_HZ
-from raclap.config import ModelConfig, SpeechConfig, TextConfig, to_dict
+from raclap.config import InputError, ModelConfig, SpeechConfig, TextConfig, to_dict
 from raclap.model import RACLAP
 from raclap.style import LEVELS, levels
 from raclap.tiny import tiny_speech, tiny_text
@@ -362,3 +362,10 @@ def test_the_pooling_head_is_left_out():
 
 def test_no_buffer_is_left_uninitialised(model):
     assert all(tensor.isfinite().all() for tensor in model.state_dict().values())
+
+
+def test_a_hidden_state_that_the_encoder_has_not_is_refused():
+    last = len(build().speech.backbone.layers)  # states: the input, then each layer's output
+    assert build(layers=last).config.speech.layers == last
+    with pytest.raises(InputError, match=f"layers is {last + 1}; .* states are 0 to {last}"):
+        build(layers=last + 1)
