@@ -295,7 +295,7 @@ class _Epoch(Dataset):
                 _draw(clip.style, config, key, rng) for key, clip in zip(keys, clips, strict=True)
             ],
             probes=_probes(rng) if config.attributes or config.reading else {},
-            drills=[_drill(rng) for _ in range(config.drills)] if config.reading else [],
+            drills=[drill(rng) for _ in range(config.drills)] if config.reading else [],
         )
 
 
@@ -357,7 +357,7 @@ def _draw(
     return describe(known, rng, pool=WIDE)
 
 
-def _drill(rng: random.Random) -> Description:
+def drill(rng: random.Random) -> Description:
     """Word one value of any attribute; clips alone would leave some values rare."""
     attribute, value = rng.choice(EVERY_VALUE)
     return describe(Style(**{attribute: value}), rng, pool=WIDE)

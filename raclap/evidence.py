@@ -336,5 +336,5 @@ def _pooled(model: RACLAP, states: Tensor, prosody: Tensor, borders: np.ndarray)
         mean = mean.view(-1, layers, width) + middle[:, 0]
         pooled = torch.stack([mean, spread.sqrt().view_as(mean)], dim=2)  # (_, L, 2, H)
         pooled[chosen.sum(1) == 0] = tower.center
-        vectors.append(tower.project(pooled, prosody.expand(len(pooled), -1)))
-    return model.speech_vectors(torch.cat(vectors))
+        vectors.append(model.speech_vectors(pooled, prosody.expand(len(pooled), -1)))
+    return torch.cat(vectors)

@@ -5,12 +5,13 @@ training leaves, each mended by what is learned of the training clips once the w
 
 * All clips lie to one side of the space, all texts to another. Half of each side's mean is taken
   off, as Mu & Viswanath (2018, All-but-the-Top) do with words.
-* Words that training never had, and voices, land between the values that they mean. Each vector is
-  read: a softmax over the values of each attribute, for a text with "does not say" among them. The
-  values it finds are added to it.
 * Some texts are near to every voice and are ranked high for all. Half of what a text has in common
   with any voice is taken off its score (Bogolin et al. 2022, QB-Norm). It travels in a spare
   direction of the space, in which every clip has the same small part.
+* Words that training never had, and voices, land between the values that they mean. Each vector is
+  read: how likely is each value of each attribute, for a text "does not say" among them, for the
+  emotion of a clip by an `Ear`. What was read is added in directions of its own, in which two
+  values lie the nearer the more they agree.
 
 Deliberately not here: how these are learned (``finishing``).
 """
@@ -23,12 +24,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from raclap.style import SIZES
+from raclap.ear import Ear
+from raclap.style import ATTRIBUTES, SIZES
 
 VOICES = 600  # that stand for any voice
+_EMOTION = ATTRIBUTES.index("emotion")
 # Chosen on validation clips; each matters little within a factor of two.
 _MEAN = 0.5
-_READING = 0.5
+_READING = 1.0  # weight of what was read, clip by text, beside the cosine
 _SHARPNESS = 2.0  # of a clip's reading, beside the model's own temperature
 _HUBNESS = 0.5
 _SPARE = 0.3  # a clip's part in the spare direction
@@ -39,59 +42,70 @@ class Finish(nn.Module):
 
     Args:
         dim: D.
+        width: I, of the summaries that the ear hears.
 
     Attributes:
         speech_mean: (D,) mean vector of training clips.
         text_mean: (D,) of their descriptions.
         values: (V, D) unit vectors of all values of all attributes, in order.
+        places: (V, D) what each value adds to a vector.
         reader: logits of what a text says of each attribute: its values, then nothing.
+        ear: tells the emotion of a clip.
         spare: (D,) unit vector in which neither clips nor texts differ.
-        voices: (``VOICES``, D) finished vectors of training clips, before ``spare``.
+        voices: (``VOICES``, D) centred vectors of training clips.
         usual: what a training description has in common with any voice.
         scale: 1 / temperature.
     """
 
-    def __init__(self, dim: int) -> None:
+    def __init__(self, dim: int, width: int) -> None:
         super().__init__()
         self.register_buffer("speech_mean", torch.zeros(dim))
         self.register_buffer("text_mean", torch.zeros(dim))
         self.register_buffer("values", torch.zeros(sum(SIZES), dim))
+        self.register_buffer("places", torch.zeros(sum(SIZES), dim))
         self.register_buffer("spare", torch.zeros(dim))
         self.register_buffer("voices", torch.zeros(VOICES, dim))
         self.register_buffer("usual", torch.zeros(()))
         self.register_buffer("scale", torch.ones(()))
         self.reader = nn.Linear(dim, sum(SIZES) + len(SIZES))
+        self.ear = Ear(width)
 
-    def speech(self, vectors: Tensor) -> Tensor:
-        """Finish unit vectors (N, D) of clips."""
-        return normalize(self.heard(vectors) + _SPARE * self.spare, dim=-1)
+    def speech(self, vectors: Tensor, summaries: Tensor) -> Tensor:
+        """Finish unit vectors (N, D) of clips, given their summaries (N, I) too."""
+        read = normalize(self.heard(vectors, summaries) @ self.places, dim=-1)
+        return normalize(self.centred_speech(vectors) + read + _SPARE * self.spare, dim=-1)
 
     def text(self, vectors: Tensor) -> Tensor:
         """Finish unit vectors (N, D) of texts."""
-        told = self.told(vectors)
-        excess = self.common(told) - self.usual  # (N,)
-        return normalize(told - (_HUBNESS / _SPARE) * excess[:, None] * self.spare, dim=-1)
+        centred = self.centred_text(vectors)
+        excess = self.common(centred) - self.usual  # (N,)
+        freed = normalize(centred - (_HUBNESS / _SPARE) * excess[:, None] * self.spare, dim=-1)
+        read = self.told(vectors) @ self.places
+        # Who mentions little adds little: a text that says nothing has no value to add.
+        read = read / read.norm(dim=-1, keepdim=True).clamp(min=1)
+        return normalize(freed + _READING * read, dim=-1)
 
-    def heard(self, vectors: Tensor) -> Tensor:
-        """Centre and read clips: (N, D)."""
+    def heard(self, vectors: Tensor, summaries: Tensor) -> Tensor:
+        """Read clips: (N, V) roots of the probabilities of all values."""
         logits = (_SHARPNESS * self.scale * vectors @ self.values.T).split(SIZES, dim=-1)
-        found = torch.cat([part.softmax(-1) for part in logits], dim=-1)
-        return self._read(vectors - _MEAN * self.speech_mean, found)
+        found = [part.softmax(-1) for part in logits]
+        found[_EMOTION] = self.ear(summaries)
+        return torch.cat(found, dim=-1).sqrt()
 
     def told(self, vectors: Tensor) -> Tensor:
-        """Centre and read texts: (N, D)."""
+        """Read texts: (N, V) probabilities of all values, which sum to 1 or less by attribute."""
         logits = self.reader(self.scale * vectors).split([size + 1 for size in SIZES], dim=-1)
-        found = torch.cat([part.softmax(-1)[:, :-1] for part in logits], dim=-1)
-        return self._read(vectors - _MEAN * self.text_mean, found)
+        return torch.cat([part.softmax(-1)[:, :-1] for part in logits], dim=-1)
 
-    def common(self, told: Tensor) -> Tensor:
-        """What texts (N, D) have in common with any voice: (N,) a soft maximum of cosines."""
-        nearness = (self.scale * told @ self.voices.T).logsumexp(-1) - math.log(VOICES)
+    def centred_speech(self, vectors: Tensor) -> Tensor:
+        """Take half of the mean clip off: (N, D) unit vectors."""
+        return normalize(vectors - _MEAN * self.speech_mean, dim=-1)
+
+    def centred_text(self, vectors: Tensor) -> Tensor:
+        """Take half of the mean text off: (N, D) unit vectors."""
+        return normalize(vectors - _MEAN * self.text_mean, dim=-1)
+
+    def common(self, centred: Tensor) -> Tensor:
+        """What centred texts (N, D) have in common with any voice: (N,) a soft maximum."""
+        nearness = (self.scale * centred @ self.voices.T).logsumexp(-1) - math.log(VOICES)
         return nearness / self.scale
-
-    def _read(self, centred: Tensor, found: Tensor) -> Tensor:
-        """Add the values that were found: (N, V) shares, which sum to 1 or less by attribute."""
-        values = found @ normalize(self.values - _MEAN * self.text_mean, dim=-1)
-        # Who mentions little adds little: a text that says nothing has no value to add.
-        values = values / values.norm(dim=-1, keepdim=True).clamp(min=1)
-        return normalize(normalize(centred, dim=-1) + _READING * values, dim=-1)

@@ -1,8 +1,8 @@
 """The last stage: what the training clips tell of a trained model's vectors becomes its `Finish`.
 
 No weight of the towers moves. From as many training clips of each corpus, and descriptions of
-them in the words of training, come the means, the values' vectors, the reader of texts, and the
-voices that stand for any voice.
+them in the words of training, come the means, the reader of texts, the directions that are used
+least, and the voices that stand for any voice. From all of them comes the ear.
 
     python -m raclap train --stage finish --manifest M.csv --init DIR --output DIR2
 """
@@ -14,24 +14,36 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
-from torch.optim import Adam
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, normalize
+from torch.optim import Adam, AdamW
+from torch.optim.lr_scheduler import OneCycleLR
+from tqdm import trange
 
 from raclap import metrics
 from raclap.config import InputError
 from raclap.corpus import Clip, read_manifest
-from raclap.data import value_vectors
-from raclap.evaluate import encode_texts, listen
+from raclap.data import Features, drill, value_vectors
+from raclap.ear import Ear
+from raclap.evaluate import encode_texts
 from raclap.finish import VOICES, Finish
 from raclap.model import RACLAP
-from raclap.style import SIZES
-from raclap.train import check_start
+from raclap.objective import scopes
+from raclap.style import SIZES, VALUES
+from raclap.towers import Frames
+from raclap.train import CACHE, check_start
 from raclap.wording import WIDE, Description, describe, partial
 
 PER_CORPUS = 600  # clips
+_DRILLS = 3000  # descriptions of one value, so that the reader knows the rare ones by themselves
+MADE = "synthetic"  # the corpus of voices that a program made
 _STEPS, _BATCH, _RATE = 600, 512, 2e-2  # of the reader
+_EAR_PASSES, _EAR_BATCH, _EAR_RATE, _EAR_DECAY = 20, 128, 1e-3, 0.3
+_MADE_WEIGHT = 0.1  # of telling recorded voices from made ones
+_KINSHIP = 0.5  # how much of the agreement of two different values their places keep
+_AT_ONCE = 256  # clips
 _RECORDS = ("training.json", "history.jsonl")
 
 
@@ -42,6 +54,7 @@ def finish(
     output: str | Path,
     leave_out: Sequence[str] = (),
     seed: int = 0,
+    cache: str | Path = CACHE,
 ) -> dict[str, int]:
     """Finish a checkpoint.
 
@@ -50,7 +63,8 @@ def finish(
         init: the trained checkpoint.
         output: checkpoint folder to write; it keeps the record of ``init``'s training.
         leave_out: corpora that ``init`` left out, too; what it left out is never heard here.
-        seed: decides which clips, and in which words they are described.
+        seed: decides which clips, in which words they are described, and how the ear is trained.
+        cache: folder for the frames of the frozen layers.
 
     Returns:
         How many clips were heard.
@@ -58,64 +72,140 @@ def finish(
     Raises:
         InputError: fewer than two training clips of known style.
     """
-    rng, output, left_out = random.Random(seed), Path(output), check_start(Path(init), leave_out)
-    corpora: dict[str, list[Clip]] = {}
-    for clip in [clip for path in manifest for clip in read_manifest(path)]:
-        if clip.split == "train" and clip.style.known and clip.corpus not in left_out:
-            corpora.setdefault(clip.corpus, []).append(clip)
-    chosen = [
+    left_out = check_start(Path(init), leave_out)
+    known = [
         clip
-        for corpus in corpora.values()
-        for clip in rng.sample(corpus, min(PER_CORPUS, len(corpus)))
+        for clip in (clip for path in manifest for clip in read_manifest(path))
+        if clip.split == "train" and clip.style.known and clip.corpus not in left_out
     ]
-    if len(chosen) < 2:
+    if len(known) < 2:
         raise InputError(
-            f"{', '.join(map(str, manifest))} has {len(chosen)} clips of known style whose split "
+            f"{', '.join(map(str, manifest))} has {len(known)} clips of known style whose split "
             "is train; finishing needs two or more."
         )
     model = RACLAP.from_pretrained(str(init)).unfinished()
-    heard, speech = listen(model, chosen)
-    finished = model.finished(learned(model, torch.from_numpy(speech), heard, rng))
+    features = Features(model.speech, known, Path(cache))
+    features.settle(model.speech)
+    clips = [features.clips[0, row] for row in features.rows]
+    speech, summaries = _heard(model, features)
+    finished = model.finished(learned(model, speech, summaries, clips, seed))
+    output = Path(output)
     finished.save_pretrained(output)
     for name in _RECORDS:
         if (Path(init) / name).is_file() and Path(init).resolve() != output.resolve():
             shutil.copyfile(Path(init) / name, output / name)
-    return {"clips": len(heard)}
+    return {"clips": len(clips)}
 
 
-def learned(model: RACLAP, speech: Tensor, clips: Sequence[Clip], rng: random.Random) -> Finish:
+@torch.no_grad()
+def _heard(model: RACLAP, features: Features) -> tuple[Tensor, Tensor]:
+    """Return unit vectors (N, D) and summaries (N, I) of the clips as recorded."""
+    vectors, summaries = [], []
+    for start in range(0, len(features.rows), _AT_ONCE):
+        rows = features.rows[start : start + _AT_ONCE]
+        frames = Frames.collate([features.frames(row) for row in rows])
+        pooled = model.speech.pooled(frames).float()
+        vectors.append(normalize(model.speech.project(pooled, frames.prosody), dim=-1))
+        summaries.append(torch.cat(model.speech.summary(pooled, frames.prosody), dim=1))
+    return torch.cat(vectors), torch.cat(summaries)
+
+
+def learned(
+    model: RACLAP, speech: Tensor, summaries: Tensor, clips: Sequence[Clip], seed: int = 0
+) -> Finish:
     """Learn how to finish the vectors of ``model``, which is not finished yet.
 
     Args:
         model: encodes texts.
         speech: (N, D) unit vectors of training clips.
+        summaries: (N, I) what the ear hears of them.
         clips: N, with their levels.
-        rng: words the descriptions and picks the voices.
+        seed: words the descriptions, picks clips and voices, and starts the ear.
     """
-    whole = [describe(clip.style, rng, pool=WIDE) for clip in clips for _ in range(2)]
+    rng = random.Random(seed)
+    corpora: dict[str, list[int]] = {}
+    for row, clip in enumerate(clips):
+        corpora.setdefault(clip.corpus, []).append(row)
+    rows = [r for each in corpora.values() for r in rng.sample(each, min(PER_CORPUS, len(each)))]
+    styles = [clips[row].style for row in rows]
+    whole = [describe(style, rng, pool=WIDE) for style in styles for _ in range(2)]
     parts = [
-        partial(clip.style, rng, pool=WIDE, count=rng.randint(1, min(3, len(clip.style.known))))
-        for clip in clips
+        partial(style, rng, pool=WIDE, count=rng.randint(1, min(3, len(style.known))))
+        for style in styles
     ]
-    vectors = torch.from_numpy(encode_texts(model, [said.text for said in (*whole, *parts)]))
-    made = Finish(model.dim)
+    said = [*whole, *parts, *(drill(rng) for _ in range(_DRILLS))]
+    vectors = torch.from_numpy(encode_texts(model, [each.text for each in said]))
+    made = Finish(model.dim, summaries.shape[1])
     with torch.no_grad():
         made.scale.fill_(model.scale)
-        made.speech_mean.copy_(speech.mean(0))
+        made.speech_mean.copy_(speech[rows].mean(0))
         made.text_mean.copy_(vectors[: len(whole)].mean(0))
         made.values.copy_(value_vectors(model.encode_text))
-    _teach(made, vectors, [*whole, *parts])
+    _teach_reader(made, vectors, said)
+    made.ear = taught_ear(summaries, clips, seed)
     with torch.no_grad():
-        heard, told = made.heard(speech), made.told(vectors[: len(whole)])
+        heard = made.centred_speech(speech[rows])
+        told = made.centred_text(vectors[: len(whole)])
         both = torch.cat([heard, told]).double()
-        made.spare.copy_(torch.linalg.eigh(both.T @ both).eigenvectors[:, 0])  # least used
+        unused = torch.linalg.eigh(both.T @ both).eigenvectors.T.float()  # least used first
+        made.spare.copy_(unused[0])
+        made.places.copy_(_places(unused[1 : 1 + model.dim // 4]))
         picked = rng.sample(range(len(heard)), min(VOICES, len(heard)))
         made.voices.copy_(heard[[picked[place % len(picked)] for place in range(VOICES)]])
         made.usual.copy_(made.common(told).mean())
     return made.eval()
 
 
-def _teach(made: Finish, vectors: Tensor, said: Sequence[Description]) -> None:
+def _places(directions: Tensor) -> Tensor:
+    """Place all values (V, D) so that their products are how far they agree.
+
+    Args:
+        directions: (R, D) orthonormal; of fewer than V, the agreement is as near as R can tell.
+    """
+    kept = np.where(np.eye(sum(SIZES)), 1, _KINSHIP) * metrics.AGREEMENTS
+    shares, axes = torch.linalg.eigh(torch.from_numpy(kept))
+    roots = (axes * shares.clamp(min=0).sqrt())[:, -len(directions) :]
+    return roots.float() @ directions[-roots.shape[1] :]
+
+
+def taught_ear(summaries: Tensor, clips: Sequence[Clip], seed: int) -> Ear:
+    """Teach an ear what emotion each clip shows, among those that its corpus has.
+
+    Args:
+        summaries: (N, I).
+        clips: N; those without an emotion teach nothing.
+        seed: where the members start, and the order of clips.
+    """
+    torch.manual_seed(seed)
+    ear = Ear(summaries.shape[1])
+    codes = {emotion: code for code, emotion in enumerate(VALUES["emotion"])}
+    shown = [row for row, clip in enumerate(clips) if clip.style.emotion]
+    if not shown:
+        return ear.eval()
+    scope = scopes(clips)
+    heard = summaries[shown]
+    truth = torch.tensor([codes[clips[row].style.emotion] for row in shown])
+    made = torch.tensor([clips[row].corpus == MADE for row in shown])
+    allowed = torch.stack([scope[clips[row].corpus]["emotion"] for row in shown])  # (N, E)
+    ear.train()
+    for member in ear.members:
+        optimizer = AdamW(member.parameters(), _EAR_RATE, weight_decay=_EAR_DECAY)
+        steps = _EAR_PASSES * -(-len(shown) // _EAR_BATCH)
+        rates = OneCycleLR(optimizer, _EAR_RATE, total_steps=steps)
+        for _ in trange(_EAR_PASSES, desc="ear", leave=False):
+            for rows in torch.randperm(len(shown)).split(_EAR_BATCH):
+                recorded, acted, which = ear.split(member(heard[rows]))
+                logits = torch.where(made[rows, None], acted, recorded)
+                loss = cross_entropy(logits.masked_fill(~allowed[rows], -1e4), truth[rows])
+                told = binary_cross_entropy_with_logits(which, made[rows].float())
+                optimizer.zero_grad()
+                (loss + _MADE_WEIGHT * told).backward()
+                optimizer.step()
+                rates.step()
+    return ear.eval()
+
+
+def _teach_reader(made: Finish, vectors: Tensor, said: Sequence[Description]) -> None:
     """Teach the reader what descriptions say of each attribute, "nothing" included."""
     inputs = made.scale * vectors
     codes = torch.from_numpy(metrics.codes([each.style for each in said])).long()

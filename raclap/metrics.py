@@ -286,7 +286,7 @@ _WEIGHTS = np.array([WEIGHTS[name] for name in ATTRIBUTES])
 
 
 def _agreements() -> np.ndarray:
-    """Weighted agreement of every two values, those of all attributes side by side."""
+    """Weighted agreement of every two values, those of all attributes side by side: (V, V)."""
     table = np.zeros((_STARTS[-1], _STARTS[-1]))
     for name, start in zip(ATTRIBUTES, _STARTS, strict=False):
         for row, a in enumerate(VALUES[name], start):
@@ -295,7 +295,7 @@ def _agreements() -> np.ndarray:
     return table
 
 
-_AGREEMENTS = _agreements()
+AGREEMENTS = _agreements()
 
 
 def _one_hot(codes: np.ndarray) -> np.ndarray:
@@ -316,7 +316,7 @@ def overlaps(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     Returns:
         (N, M) float from 0 to 1.
     """
-    score = _one_hot(left) @ _AGREEMENTS @ _one_hot(right).T
+    score = _one_hot(left) @ AGREEMENTS @ _one_hot(right).T
     weight = ((left != UNKNOWN) * _WEIGHTS) @ (right != UNKNOWN).T.astype(float)
     return np.divide(score, weight, out=np.zeros_like(score), where=weight > 0)
 

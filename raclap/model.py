@@ -100,7 +100,9 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
         self.speech = SpeechTower(speech, self.config.speech, self.config.dim)
         self.text = TextTower(text, self.config.text, self.config.dim)
         self.log_scale = nn.Parameter(torch.tensor(-np.log(self.config.temperature)).float())
-        self.finish = Finish(self.config.dim) if self.config.finished else None
+        self.finish = (
+            Finish(self.config.dim, self.speech.summary_width) if self.config.finished else None
+        )
         self.tokenizer: PreTrainedTokenizerBase | None = None
         self._teacher: tuple[RACLAP, ...] = ()  # in a tuple, so that it is no submodule
         self.eval()
@@ -318,10 +320,12 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
         vectors = normalize(vectors, dim=-1)
         return vectors if self.finish is None else self.finish.text(vectors.to(self.device)).cpu()
 
-    def speech_vectors(self, projected: Tensor) -> Tensor:
-        """Turn what the speech tower gives for windows (B, D) into their vectors, (B, D)."""
-        vectors = normalize(projected.float(), dim=-1)
-        return vectors if self.finish is None else self.finish.speech(vectors)
+    def speech_vectors(self, pooled: Tensor, measured: Tensor) -> Tensor:
+        """Turn what is pooled of windows (B, L, 2, H) and their prosody (B, P) into (B, D)."""
+        vectors = normalize(self.speech.project(pooled, measured).float(), dim=-1)
+        if self.finish is None:
+            return vectors
+        return self.finish.speech(vectors, torch.cat(self.speech.summary(pooled, measured), dim=1))
 
     @torch.inference_mode()
     def encode_speech(self, clips: Sequence[str | Path | np.ndarray]) -> Tensor:
@@ -353,7 +357,8 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
         size = _CLIPS_AT_ONCE[self.device.type]
         for start in range(0, len(order), size):
             chosen = order[start : start + size]
-            batch = self.speech_vectors(self.speech(Frames.collate([frames[i] for i in chosen])))
+            batch = Frames.collate([frames[i] for i in chosen])
+            batch = self.speech_vectors(self.speech.pooled(batch), batch.prosody)
             vectors.index_add_(0, torch.tensor([owners[i] for i in chosen]), batch.cpu())
         return normalize(vectors, dim=-1)
 
@@ -376,9 +381,11 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
 
     def _packed(self) -> dict[str, Tensor]:
         """The matrices that are kept in eight bits an entry, by name."""
-        if self.config.text.bits != 8:
-            return {}
-        state = self.text.encoder.state_dict(prefix="text.encoder.")
+        state: dict[str, Tensor] = {}
+        if self.config.text.bits == 8:
+            state |= self.text.encoder.state_dict(prefix="text.encoder.")
+        if self.finish is not None:
+            state |= self.finish.ear.state_dict(prefix="finish.ear.")
         return {name: value for name, value in state.items() if value.ndim == 2}
 
     def _stored(self) -> dict[str, Tensor]:

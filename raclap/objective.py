@@ -59,7 +59,7 @@ class Objective:
             self.values = value_vectors(teacher.encode_text).to(model.device)
         elif teacher is not None:
             self.wordings = Wordings(teacher.encode_text, relations.wordings, config.seed)
-        self._scopes = _scopes(clips) if config.attributes else {}
+        self._scopes = scopes(clips) if config.attributes else {}
         # Zhai et al. (2023) start where nearly all pairs are told apart.
         self.bias = nn.Parameter(torch.tensor(-10.0, device=model.device))
         self.parameters = [self.bias] if config.loss == "sigmoid" else []
@@ -188,14 +188,14 @@ class _Remembered:
         return torch.stack([self._known[text] for text in texts])
 
 
-def _scopes(clips: Iterable[Clip]) -> Mapping[str, Mapping[str, Tensor]]:
-    """Which values occur in each corpus: (V,) bool by corpus and attribute."""
-    scopes: dict[str, dict[str, Tensor]] = {}
+def scopes(clips: Iterable[Clip]) -> Mapping[str, Mapping[str, Tensor]]:
+    """Tell which values occur in each corpus: (V,) bool by corpus and attribute."""
+    found: dict[str, dict[str, Tensor]] = {}
     for clip in clips:
-        scope = scopes.setdefault(
+        scope = found.setdefault(
             clip.corpus,
             {name: torch.zeros(len(VALUES[name]), dtype=torch.bool) for name in ATTRIBUTES},
         )
         for name, value in clip.style.known.items():
             scope[name][VALUES[name].index(value)] = True
-    return scopes
+    return found

@@ -279,6 +279,7 @@ class SpeechTower(nn.Module):
         self.register_buffer("prosody_center", torch.zeros(measured))
         self.register_buffer("prosody_spread", torch.ones(measured))
         inputs = measured + _MARGINS * config.levels
+        self.summary_width = 2 * width + inputs
         self.prosody = nn.Sequential(nn.Linear(inputs, 128), nn.GELU(), nn.Linear(128, 128))
         if config.levels:  # a cut point of women's pitch says nothing of a man
             self.gate = nn.Linear(2 * width, _MARGINS)
@@ -335,8 +336,12 @@ class SpeechTower(nn.Module):
             *_, last = self.backbone.upper(frames.hidden, frames.attended)
         return torch.cat([*inputs, last])[:, : int(frames.valid)].float(), frames.prosody
 
-    def project(self, pooled: Tensor, measured: Tensor) -> Tensor:
-        """Turn pooled statistics (B, L, 2, H) and prosody (B, P) into (B, D)."""
+    def summary(self, pooled: Tensor, measured: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Standardise pooled statistics (B, L, 2, H) and prosody (B, P), and sum over states.
+
+        Returns:
+            (B, 2H) statistics, (B, P) prosody, and (B, M) of :func:`margins`, M = 0 without levels.
+        """
         pooled = (pooled - self.center) / self.spread
         if self.config.layers == PROSODY_ALONE:
             view = torch.zeros_like(pooled[:, 0])
@@ -345,10 +350,15 @@ class SpeechTower(nn.Module):
         else:
             view = torch.einsum("blsh,sl->bsh", pooled, self.layer_weights.softmax(-1))
         heard = (measured - self.prosody_center) / self.prosody_spread
+        levels = margins(measured) if self.config.levels else measured[:, :0]
+        return view.flatten(1), heard, levels
+
+    def project(self, pooled: Tensor, measured: Tensor) -> Tensor:
+        """Turn pooled statistics (B, L, 2, H) and prosody (B, P) into (B, D)."""
+        view, heard, levels = self.summary(pooled, measured)
         if self.config.levels:
-            heeded = 2 * self.gate(view.flatten(1)).sigmoid()
-            heard = torch.cat([heard, heeded * margins(measured)], dim=-1)
-        return self.projection(torch.cat([view.flatten(1), self.prosody(heard)], dim=1))
+            heard = torch.cat([heard, 2 * self.gate(view).sigmoid() * levels], dim=-1)
+        return self.projection(torch.cat([view, self.prosody(heard)], dim=1))
 
     def forward(self, frames: Frames) -> Tensor:
         """Turn frames into (B, D)."""

@@ -79,7 +79,7 @@ def test_partial_queries_find_clips_that_satisfy_them(engine):
 
 
 # Somewhat below what was measured for the checkpoint, so that a worse one is noticed.
-PRECISION_AT_5 = 0.65
+PRECISION_AT_5 = 0.75
 
 
 @pytest.mark.parametrize(
