@@ -149,14 +149,14 @@ def learned(
         both = torch.cat([heard, told]).double()
         unused = torch.linalg.eigh(both.T @ both).eigenvectors.T.float()  # least used first
         made.spare.copy_(unused[0])
-        made.places.copy_(_places(unused[1 : 1 + model.dim // 4]))
+        made.places.copy_(places(unused[1 : 1 + model.dim // 4]))
         picked = rng.sample(range(len(heard)), min(VOICES, len(heard)))
         made.voices.copy_(heard[[picked[place % len(picked)] for place in range(VOICES)]])
         made.usual.copy_(made.common(told).mean())
     return made.eval()
 
 
-def _places(directions: Tensor) -> Tensor:
+def places(directions: Tensor) -> Tensor:
     """Place all values (V, D) so that their products are how far they agree.
 
     Args:

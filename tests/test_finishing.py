@@ -10,13 +10,13 @@ import torch
 from hums import hums
 from safetensors.torch import load_file
 
-from raclap import audio
+from raclap import audio, metrics
 from raclap.__main__ import main
 from raclap.config import InputError, preset
 from raclap.corpus import read_manifest, write_manifest
 from raclap.evidence import accounts, word_by_time
 from raclap.finish import VOICES
-from raclap.finishing import finish
+from raclap.finishing import finish, places
 from raclap.model import RACLAP
 from raclap.train import train
 
@@ -141,6 +141,18 @@ def test_the_command_finishes_and_says_what_it_needs(home, capsys):
     assert "--init" in capsys.readouterr().err
     assert main([*asked, "--init", str(home / "ra"), "--set", "ra.epochs=2"]) == 2
     assert "no settings" in capsys.readouterr().err
+
+
+def test_values_lie_the_nearer_the_more_they_agree():
+    agreed = torch.from_numpy(metrics.AGREEMENTS).float()
+    wanted = (agreed + agreed.diag().diag()) / 2  # half of it, but for a value with itself
+    basis = torch.linalg.qr(torch.randn(90, 90, generator=torch.Generator().manual_seed(0))).Q
+    told = places(basis[:64])  # more directions than values
+    torch.testing.assert_close(told @ told.T, wanted, atol=1e-4, rtol=0)
+    few = places(basis[:6])
+    nearest = (few @ few.T - wanted).norm()
+    rest = torch.linalg.eigvalsh(wanted)[:-6]  # what six directions cannot hold (Eckart & Young)
+    torch.testing.assert_close(nearest, rest.norm(), atol=1e-3, rtol=0)
 
 
 def test_no_training_clips_is_told_in_one_sentence(home, tmp_path):
