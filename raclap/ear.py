@@ -22,8 +22,8 @@ _DROPOUT = 0.3
 class Ear(nn.Module):
     """Small networks whose answers are averaged (Hansen & Salamon 1990).
 
-    Each has outputs for recorded voices and others for voices that a program made, for a program
-    acts an emotion in its own way, and decides between the two by itself.
+    Each has outputs for recorded voices and others for synthetic ones, for a program acts an
+    emotion in its own way, and decides between the two by itself.
 
     Args:
         width: I, of a summary.
@@ -48,16 +48,17 @@ class Ear(nn.Module):
         """Split a member's answers (N, 2E + 1) into logits.
 
         Returns:
-            (N, E) of a recorded voice's emotions, (N, E) of a made one's, (N,) whether it is made.
+            (N, E) of a recorded voice's emotions, (N, E) of a synthetic one's, (N,) whether it is
+            synthetic.
         """
-        recorded, made, which = answers.split([EMOTIONS, EMOTIONS, 1], dim=-1)
-        return recorded, made, which[..., 0]
+        recorded, synthetic, kind = answers.split([EMOTIONS, EMOTIONS, 1], dim=-1)
+        return recorded, synthetic, kind[..., 0]
 
     def forward(self, summaries: Tensor) -> Tensor:
         """Tell the probability of each emotion: (N, I) to (N, E)."""
         shares = []
         for member in self.members:
-            recorded, made, which = self.split(member(summaries))
-            doubt = which.sigmoid()[:, None]
-            shares.append((1 - doubt) * recorded.softmax(-1) + doubt * made.softmax(-1))
+            recorded, synthetic, kind = self.split(member(summaries))
+            share = kind.sigmoid()[:, None]
+            shares.append((1 - share) * recorded.softmax(-1) + share * synthetic.softmax(-1))
         return torch.stack(shares).mean(0)

@@ -41,7 +41,7 @@ _DRILLS = 3000  # descriptions of one value, so that the reader knows the rare o
 MADE = "synthetic"  # the corpus of voices that a program made
 _STEPS, _BATCH, _RATE = 600, 512, 2e-2  # of the reader
 _EAR_PASSES, _EAR_BATCH, _EAR_RATE, _EAR_DECAY = 20, 128, 1e-3, 0.3
-_MADE_WEIGHT = 0.1  # of telling recorded voices from made ones
+_KIND_WEIGHT = 0.1  # of telling recorded voices from synthetic ones
 _KINSHIP = 0.5  # how much of the agreement of two different values their places keep
 _AT_ONCE = 256  # clips
 _RECORDS = ("training.json", "history.jsonl")
@@ -104,9 +104,9 @@ def _heard(model: RACLAP, features: Features) -> tuple[Tensor, Tensor]:
     for start in range(0, len(features.rows), _AT_ONCE):
         rows = features.rows[start : start + _AT_ONCE]
         frames = Frames.collate([features.frames(row) for row in rows])
-        pooled = model.speech.pooled(frames).float()
-        vectors.append(normalize(model.speech.project(pooled, frames.prosody), dim=-1))
-        summaries.append(torch.cat(model.speech.summary(pooled, frames.prosody), dim=1))
+        summary = model.speech.summary(model.speech.pooled(frames).float(), frames.prosody)
+        vectors.append(normalize(model.speech.head(*summary), dim=-1))
+        summaries.append(torch.cat(summary, dim=1))
     return torch.cat(vectors), torch.cat(summaries)
 
 
@@ -178,28 +178,26 @@ def taught_ear(summaries: Tensor, clips: Sequence[Clip], seed: int) -> Ear:
     """
     torch.manual_seed(seed)
     ear = Ear(summaries.shape[1])
-    codes = {emotion: code for code, emotion in enumerate(VALUES["emotion"])}
     shown = [row for row, clip in enumerate(clips) if clip.style.emotion]
     if not shown:
         return ear.eval()
-    scope = scopes(clips)
-    heard = summaries[shown]
-    truth = torch.tensor([codes[clips[row].style.emotion] for row in shown])
-    made = torch.tensor([clips[row].corpus == MADE for row in shown])
-    allowed = torch.stack([scope[clips[row].corpus]["emotion"] for row in shown])  # (N, E)
+    clips, summaries, scope = [clips[row] for row in shown], summaries[shown], scopes(clips)
+    truth = torch.tensor([VALUES["emotion"].index(clip.style.emotion) for clip in clips])
+    synthetic = torch.tensor([clip.corpus == MADE for clip in clips])
+    allowed = torch.stack([scope[clip.corpus]["emotion"] for clip in clips])  # (N, E)
     ear.train()
     for member in ear.members:
         optimizer = AdamW(member.parameters(), _EAR_RATE, weight_decay=_EAR_DECAY)
-        steps = _EAR_PASSES * -(-len(shown) // _EAR_BATCH)
+        steps = _EAR_PASSES * -(-len(clips) // _EAR_BATCH)
         rates = OneCycleLR(optimizer, _EAR_RATE, total_steps=steps)
         for _ in trange(_EAR_PASSES, desc="ear", leave=False):
-            for rows in torch.randperm(len(shown)).split(_EAR_BATCH):
-                recorded, acted, which = ear.split(member(heard[rows]))
-                logits = torch.where(made[rows, None], acted, recorded)
+            for rows in torch.randperm(len(clips)).split(_EAR_BATCH):
+                recorded, acted, kind = ear.split(member(summaries[rows]))
+                logits = torch.where(synthetic[rows, None], acted, recorded)
                 loss = cross_entropy(logits.masked_fill(~allowed[rows], -1e4), truth[rows])
-                told = binary_cross_entropy_with_logits(which, made[rows].float())
+                told = binary_cross_entropy_with_logits(kind, synthetic[rows].float())
                 optimizer.zero_grad()
-                (loss + _MADE_WEIGHT * told).backward()
+                (loss + _KIND_WEIGHT * told).backward()
                 optimizer.step()
                 rates.step()
     return ear.eval()

@@ -322,10 +322,11 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
 
     def speech_vectors(self, pooled: Tensor, measured: Tensor) -> Tensor:
         """Turn what is pooled of windows (B, L, 2, H) and their prosody (B, P) into (B, D)."""
-        vectors = normalize(self.speech.project(pooled, measured).float(), dim=-1)
+        summary = self.speech.summary(pooled, measured)
+        vectors = normalize(self.speech.head(*summary).float(), dim=-1)
         if self.finish is None:
             return vectors
-        return self.finish.speech(vectors, torch.cat(self.speech.summary(pooled, measured), dim=1))
+        return self.finish.speech(vectors, torch.cat(summary, dim=1))
 
     @torch.inference_mode()
     def encode_speech(self, clips: Sequence[str | Path | np.ndarray]) -> Tensor:

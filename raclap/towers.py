@@ -353,12 +353,15 @@ class SpeechTower(nn.Module):
         levels = margins(measured) if self.config.levels else measured[:, :0]
         return view.flatten(1), heard, levels
 
-    def project(self, pooled: Tensor, measured: Tensor) -> Tensor:
-        """Turn pooled statistics (B, L, 2, H) and prosody (B, P) into (B, D)."""
-        view, heard, levels = self.summary(pooled, measured)
+    def head(self, view: Tensor, heard: Tensor, levels: Tensor) -> Tensor:
+        """Turn what :meth:`summary` returns into (B, D)."""
         if self.config.levels:
             heard = torch.cat([heard, 2 * self.gate(view).sigmoid() * levels], dim=-1)
         return self.projection(torch.cat([view, self.prosody(heard)], dim=1))
+
+    def project(self, pooled: Tensor, measured: Tensor) -> Tensor:
+        """Turn pooled statistics (B, L, 2, H) and prosody (B, P) into (B, D)."""
+        return self.head(*self.summary(pooled, measured))
 
     def forward(self, frames: Frames) -> Tensor:
         """Turn frames into (B, D)."""
