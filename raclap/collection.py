@@ -113,7 +113,8 @@ class Collection:
                     data=np.asarray(vectors, dtype=np.float32).tolist(),
                     limit=min(top, len(self), _MOST),
                     filter=expression(where),
-                    output_fields=["record"],
+                    # A server of Milvus 2.3 names the key only where it is asked for.
+                    output_fields=["row", "record"],
                     search_params={"metric_type": "IP", "params": {"ef": max(256, top)}},
                 )
         if where and len(answer) and not len(answer[0]):

@@ -359,3 +359,29 @@ def test_a_record_that_milvus_cannot_hold_is_told(tmp_path, clips, embedded):
             milvus.save(
                 tmp_path / "g.db", embedded.vectors[:1], [replace(clips[1], text=text)], "m"
             )
+
+
+def test_a_server_that_names_the_key_only_when_asked_gives_the_same_hits(collection, monkeypatch):
+    class Hit(dict):
+        """As pymilvus has it: what is not beside the entity is looked for in it."""
+
+        def __missing__(self, key):
+            return self["entity"][key]
+
+    def search(*args, output_fields, **kwargs):
+        answer = held(*args, output_fields=output_fields, **kwargs)
+        return [
+            [
+                Hit(distance=hit["distance"], entity={name: hit[name] for name in output_fields})
+                for hit in hits
+            ]
+            for hits in answer
+        ]
+
+    vectors = unit(np.random.default_rng(8), 3)
+    scores, rows = collection.search(vectors, 5)
+    held = collection._client.search
+    monkeypatch.setattr(collection._client, "search", search)
+    found = collection.search(vectors, 5)
+    np.testing.assert_array_equal(found[0], scores)
+    np.testing.assert_array_equal(found[1], rows)
