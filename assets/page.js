@@ -4,8 +4,12 @@
   const page = (window.raclap = { channels: {} });
 
   // ---- one sound at a time
-  const hush = (but) => document.querySelectorAll("audio").forEach((each) => each !== but && each.pause());
   const single = new Audio();
+  const hush = (but) => [single, ...document.querySelectorAll("audio")].forEach((each) => each !== but && each.pause());
+  const start = (audio) => {
+    hush(audio);  // at once: the event "play" comes later
+    audio.play().catch(() => {});
+  };
   const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
   const mark = (player, audio) => {
     const share = audio.duration ? audio.currentTime / audio.duration : 0;
@@ -14,17 +18,15 @@
     if (audio.duration) player.querySelector(".clock").textContent = `${clock(audio.currentTime)} / ${clock(audio.duration)}`;
   };
   const sound = (address, audio = single) => {
-    hush(audio);
-    if (audio !== single) single.pause();
     audio.src = address;
-    audio.play().catch(() => {});
+    start(audio);
   };
 
   for (const kind of ["play", "pause", "ended", "timeupdate", "loadedmetadata", "error"])
     document.addEventListener(kind, (event) => {
       const player = event.target.closest?.(".player");
       if (event.target.tagName !== "AUDIO") return;
-      if (kind === "play") { hush(event.target); single.pause(); }
+      if (kind === "play") hush(event.target);
       if (!player) return;
       player.classList.toggle("playing", !event.target.paused && !event.target.ended);
       if (kind === "error") player.querySelector(".clock").textContent = "cannot be played";
@@ -46,7 +48,7 @@
     let found;
     if ((found = at(".player .play"))) {
       const audio = found.closest(".player").querySelector("audio");
-      audio.paused ? audio.play().catch(() => {}) : audio.pause();
+      audio.paused ? start(audio) : audio.pause();
     } else if ((found = at("circle[data-sound]"))) choose(found);
     else if ((found = at("[data-cell]"))) {
       const [clip, text] = found.dataset.cell.split(" ");
