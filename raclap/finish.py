@@ -9,9 +9,9 @@ training leaves, each mended by what is learned of the training clips once the w
   with any voice is taken off its score (Bogolin et al. 2022, QB-Norm). It travels in a spare
   direction of the space, in which every clip has the same small part.
 * Words that training never had, and voices, land between the values that they mean. Each vector is
-  read: how likely is each value of each attribute, for a text "does not say" among them, for the
-  emotion of a clip by an `Ear`. What was read is added in directions of its own, in which two
-  values lie the nearer the more they agree.
+  read: how likely is each value of each attribute, for a text "does not say" among them. An `Eye`
+  reads the text, too, and an `Ear` the emotion of the clip, from what the towers pooled. What was
+  read is added in directions of its own, in which two values lie the nearer the more they agree.
 
 Deliberately not here: how these are learned (``finishing``).
 """
@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from raclap.ear import Ear
+from raclap.eye import ANSWERS, Eye, shares
 from raclap.style import ATTRIBUTES, SIZES
 
 VOICES = 600  # that stand for any voice
@@ -42,7 +43,8 @@ class Finish(nn.Module):
 
     Args:
         dim: D.
-        width: I, of the summaries that the ear hears.
+        heard: I, width of the summaries that the ear hears.
+        written: J, width of those that the eye reads.
 
     Attributes:
         speech_mean: (D,) mean vector of training clips.
@@ -50,6 +52,7 @@ class Finish(nn.Module):
         values: (V, D) unit vectors of all values of all attributes, in order.
         places: (V, D) what each value adds to a vector.
         reader: logits of what a text says of each attribute: its values, then nothing.
+        eye: reads a text once more; the mean of both counts.
         ear: tells the emotion of a clip.
         spare: (D,) unit vector in which neither clips nor texts differ.
         voices: (``VOICES``, D) centred vectors of training clips.
@@ -57,7 +60,7 @@ class Finish(nn.Module):
         scale: 1 / temperature.
     """
 
-    def __init__(self, dim: int, width: int) -> None:
+    def __init__(self, dim: int, heard: int, written: int) -> None:
         super().__init__()
         self.register_buffer("speech_mean", torch.zeros(dim))
         self.register_buffer("text_mean", torch.zeros(dim))
@@ -67,20 +70,21 @@ class Finish(nn.Module):
         self.register_buffer("voices", torch.zeros(VOICES, dim))
         self.register_buffer("usual", torch.zeros(()))
         self.register_buffer("scale", torch.ones(()))
-        self.reader = nn.Linear(dim, sum(SIZES) + len(SIZES))
-        self.ear = Ear(width)
+        self.reader = nn.Linear(dim, sum(ANSWERS))
+        self.eye = Eye(written)
+        self.ear = Ear(heard)
 
     def speech(self, vectors: Tensor, summaries: Tensor) -> Tensor:
         """Finish unit vectors (N, D) of clips, given their summaries (N, I) too."""
         read = normalize(self.heard(vectors, summaries) @ self.places, dim=-1)
         return normalize(self.centred_speech(vectors) + read + _SPARE * self.spare, dim=-1)
 
-    def text(self, vectors: Tensor) -> Tensor:
-        """Finish unit vectors (N, D) of texts."""
+    def text(self, vectors: Tensor, summaries: Tensor) -> Tensor:
+        """Finish unit vectors (N, D) of texts, given their summaries (N, J) too."""
         centred = self.centred_text(vectors)
         excess = self.common(centred) - self.usual  # (N,)
         freed = normalize(centred - (_HUBNESS / _SPARE) * excess[:, None] * self.spare, dim=-1)
-        read = self.told(vectors) @ self.places
+        read = self.told(vectors, summaries) @ self.places
         # Who mentions little adds little: a text that says nothing has no value to add.
         read = read / read.norm(dim=-1, keepdim=True).clamp(min=1)
         return normalize(freed + _READING * read, dim=-1)
@@ -92,10 +96,9 @@ class Finish(nn.Module):
         found[_EMOTION] = self.ear(summaries)
         return torch.cat(found, dim=-1).sqrt()
 
-    def told(self, vectors: Tensor) -> Tensor:
+    def told(self, vectors: Tensor, summaries: Tensor) -> Tensor:
         """Read texts: (N, V) probabilities of all values, which sum to 1 or less by attribute."""
-        logits = self.reader(self.scale * vectors).split([size + 1 for size in SIZES], dim=-1)
-        return torch.cat([part.softmax(-1)[:, :-1] for part in logits], dim=-1)
+        return (shares(self.reader(self.scale * vectors)) + self.eye(summaries)) / 2
 
     def centred_speech(self, vectors: Tensor) -> Tensor:
         """Take half of the mean clip off: (N, D) unit vectors."""

@@ -2,7 +2,8 @@
 
 No weight of the towers moves. From as many training clips of each corpus, and descriptions of
 them in the words of training, come the means, the reader of texts, the directions that are used
-least, and the voices that stand for any voice. From all of them comes the ear.
+least, and the voices that stand for any voice. From all of them come the ear, and the styles whose
+descriptions teach the eye.
 
     python -m raclap train --stage finish --manifest M.csv --init DIR --output DIR2
 """
@@ -11,12 +12,12 @@ from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, normalize
 from torch.optim import Adam, AdamW
 from torch.optim.lr_scheduler import OneCycleLR
@@ -28,10 +29,11 @@ from raclap.corpus import Clip, read_manifest
 from raclap.data import Features, drill, value_vectors
 from raclap.ear import Ear
 from raclap.evaluate import encode_texts
+from raclap.eye import ANSWERS, Eye
 from raclap.finish import VOICES, Finish
 from raclap.model import RACLAP
 from raclap.objective import scopes
-from raclap.style import SIZES, VALUES
+from raclap.style import SIZES, VALUES, Style
 from raclap.towers import Frames
 from raclap.train import CACHE, check_start
 from raclap.wording import WIDE, Description, describe, partial
@@ -41,9 +43,12 @@ _DRILLS = 3000  # descriptions of one value, so that the reader knows the rare o
 MADE = "synthetic"  # the corpus of voices that a program made
 _STEPS, _BATCH, _RATE = 600, 512, 2e-2  # of the reader
 _EAR_PASSES, _EAR_BATCH, _EAR_RATE, _EAR_DECAY = 20, 128, 1e-3, 0.3
+_EYE_PASSES, _EYE_BATCH, _EYE_RATE, _EYE_DECAY = 6, 128, 1e-3, 0.05
+_EYE_DRILLS, _EYE_WHOLES, _EYE_PARTS = 4000, 10000, 6000  # descriptions that it learns from
 _KIND_WEIGHT = 0.1  # of telling recorded voices from synthetic ones
 _KINSHIP = 0.5  # how much of the agreement of two different values their places keep
 _AT_ONCE = 256  # clips
+_TEXTS_AT_ONCE = 1000
 _RECORDS = ("training.json", "history.jsonl")
 
 
@@ -129,19 +134,17 @@ def learned(
     rows = [r for each in corpora.values() for r in rng.sample(each, min(PER_CORPUS, len(each)))]
     styles = [clips[row].style for row in rows]
     whole = [describe(style, rng, pool=WIDE) for style in styles for _ in range(2)]
-    parts = [
-        partial(style, rng, pool=WIDE, count=rng.randint(1, min(3, len(style.known))))
-        for style in styles
-    ]
+    parts = [_part(style, rng) for style in styles]
     said = [*whole, *parts, *(drill(rng) for _ in range(_DRILLS))]
     vectors = torch.from_numpy(encode_texts(model, [each.text for each in said]))
-    made = Finish(model.dim, summaries.shape[1])
+    made = Finish(model.dim, summaries.shape[1], model.text.summary_width)
     with torch.no_grad():
         made.scale.fill_(model.scale)
         made.speech_mean.copy_(speech[rows].mean(0))
         made.text_mean.copy_(vectors[: len(whole)].mean(0))
         made.values.copy_(value_vectors(model.encode_text))
     _teach_reader(made, vectors, said)
+    made.eye = taught_eye(model, clips, seed)
     made.ear = taught_ear(summaries, clips, seed)
     with torch.no_grad():
         heard = made.centred_speech(speech[rows])
@@ -187,27 +190,101 @@ def taught_ear(summaries: Tensor, clips: Sequence[Clip], seed: int) -> Ear:
     allowed = torch.stack([scope[clip.corpus]["emotion"] for clip in clips])  # (N, E)
     ear.train()
     for member in ear.members:
+
+        def loss(rows: Tensor, member: nn.Module = member) -> Tensor:
+            recorded, acted, kind = ear.split(member(summaries[rows]))
+            logits = torch.where(synthetic[rows, None], acted, recorded)
+            told = binary_cross_entropy_with_logits(kind, synthetic[rows].float())
+            right = cross_entropy(logits.masked_fill(~allowed[rows], -1e4), truth[rows])
+            return right + _KIND_WEIGHT * told
+
         optimizer = AdamW(member.parameters(), _EAR_RATE, weight_decay=_EAR_DECAY)
-        steps = _EAR_PASSES * -(-len(clips) // _EAR_BATCH)
-        rates = OneCycleLR(optimizer, _EAR_RATE, total_steps=steps)
-        for _ in trange(_EAR_PASSES, desc="ear", leave=False):
-            for rows in torch.randperm(len(clips)).split(_EAR_BATCH):
-                recorded, acted, kind = ear.split(member(summaries[rows]))
-                logits = torch.where(synthetic[rows, None], acted, recorded)
-                loss = cross_entropy(logits.masked_fill(~allowed[rows], -1e4), truth[rows])
-                told = binary_cross_entropy_with_logits(kind, synthetic[rows].float())
-                optimizer.zero_grad()
-                (loss + _KIND_WEIGHT * told).backward()
-                optimizer.step()
-                rates.step()
+        _descend(optimizer, loss, len(clips), _EAR_PASSES, _EAR_BATCH)
     return ear.eval()
+
+
+def taught_eye(model: RACLAP, clips: Sequence[Clip], seed: int) -> Eye:
+    """Teach an eye what descriptions say, in the words of training.
+
+    Args:
+        model: pools texts.
+        clips: one or more, whose styles are described; no voice of theirs is heard.
+        seed: what is described, in which words, where the members start, and the order.
+    """
+    rng = random.Random(seed)
+    styles = _recorded(clips)
+    said = [drill(rng) for _ in range(_EYE_DRILLS)]
+    for turn in range(_EYE_WHOLES):  # as many of each corpus
+        said.append(describe(rng.choice(styles[turn % len(styles)]), rng, pool=WIDE))
+    for turn in range(_EYE_PARTS):
+        said.append(_part(rng.choice(styles[turn % len(styles)]), rng))
+    texts = [each.text for each in said]
+    starts = trange(0, len(texts), _TEXTS_AT_ONCE, desc="texts", leave=False)
+    read = [model.read(texts[start : start + _TEXTS_AT_ONCE])[1].cpu() for start in starts]
+    torch.manual_seed(seed)
+    eye = Eye(model.text.summary_width)
+    with torch.no_grad():
+        summaries = torch.cat(read).clone()  # autograd takes nothing that inference mode made
+        eye.center.copy_(summaries.mean(0))
+        eye.spread.copy_(summaries.std(0).clamp(min=1e-3))
+        summaries = eye.standard(summaries)
+    truth = _said(said)
+    eye.train()
+    for member in eye.members:
+
+        def loss(rows: Tensor, member: nn.Module = member) -> Tensor:
+            return _misread(member(summaries[rows]), truth[rows])
+
+        optimizer = AdamW(member.parameters(), _EYE_RATE, weight_decay=_EYE_DECAY)
+        _descend(optimizer, loss, len(said), _EYE_PASSES, _EYE_BATCH)
+    return eye.eval()
+
+
+def _recorded(clips: Sequence[Clip]) -> list[list[Style]]:
+    """The styles of each corpus, but for voices that a program made if there are others.
+
+    Those follow a plan, which says nothing of which values go together.
+    """
+    corpora: dict[str, list[Style]] = {}
+    for clip in sorted(clips, key=lambda clip: (clip.corpus, clip.id)):
+        corpora.setdefault(clip.corpus, []).append(clip.style)
+    return [styles for name, styles in corpora.items() if name != MADE] or [*corpora.values()]
+
+
+def _part(style: Style, rng: random.Random) -> Description:
+    """Describe one to three attributes of a style."""
+    return partial(style, rng, pool=WIDE, count=rng.randint(1, min(3, len(style.known))))
+
+
+def _descend(
+    optimizer: AdamW, loss: Callable[[Tensor], Tensor], count: int, passes: int, batch: int
+) -> None:
+    """Go down ``loss``, which is asked for some of ``count`` rows, with one cycle of the rate."""
+    highest = optimizer.defaults["lr"]
+    rates = OneCycleLR(optimizer, highest, total_steps=passes * -(-count // batch))
+    for _ in trange(passes, desc="passes", leave=False):
+        for rows in torch.randperm(count).split(batch):
+            optimizer.zero_grad()
+            loss(rows).backward()
+            optimizer.step()
+            rates.step()
+
+
+def _said(said: Sequence[Description]) -> Tensor:
+    """What descriptions say of each attribute: (N, A) places among its `ANSWERS`."""
+    codes = torch.from_numpy(metrics.codes([each.style for each in said])).long()
+    return torch.where(codes < 0, torch.tensor(SIZES), codes)
+
+
+def _misread(logits: Tensor, truth: Tensor) -> Tensor:
+    """What answers (N, V + A) lack of the truth (N, A)."""
+    parts = logits.split(ANSWERS, dim=1)
+    return sum(cross_entropy(part, truth[:, at]) for at, part in enumerate(parts))
 
 
 def _teach_reader(made: Finish, vectors: Tensor, said: Sequence[Description]) -> None:
     """Teach the reader what descriptions say of each attribute, "nothing" included."""
-    inputs = made.scale * vectors
-    codes = torch.from_numpy(metrics.codes([each.style for each in said])).long()
-    truth = torch.where(codes < 0, torch.tensor(SIZES), codes)  # (N, A)
+    inputs, truth = made.scale * vectors, _said(said)
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         made.reader.weight.zero_()
@@ -215,8 +292,6 @@ def _teach_reader(made: Finish, vectors: Tensor, said: Sequence[Description]) ->
     optimizer = Adam(made.reader.parameters(), _RATE)
     for _ in range(_STEPS):
         rows = torch.randint(len(inputs), (_BATCH,), generator=generator)
-        parts = made.reader(inputs[rows]).split([size + 1 for size in SIZES], dim=1)
-        loss = sum(cross_entropy(part, truth[rows, at]) for at, part in enumerate(parts))
         optimizer.zero_grad()
-        loss.backward()
+        _misread(made.reader(inputs[rows]), truth[rows]).backward()
         optimizer.step()

@@ -9,6 +9,7 @@ A checkpoint folder holds everything that inference needs:
 * ``frozen-text``, ``encoder-text``, ``model-text``: the same three of the text tower
 * ``teacher.safetensors``: optional, where the stage-one model differs from this one
 * ``finish.safetensors``: optional, what is done to vectors after both towers
+* ``eye.safetensors``: with it, what reads descriptions there
 * ``tokenizer/``
 * ``checksums.json``: SHA-256 of all these, so that damage is noticed
 * what training and evaluation left: figures, history, a model card
@@ -55,7 +56,7 @@ _SHARDS = [
     for part in ("frozen", "encoder", "model")
     for tower in ("", "-text")
 ]
-_OPTIONAL = _FINISH, _TEACHER = "finish.safetensors", "teacher.safetensors"
+_OPTIONAL = _FINISH, _EYE, _TEACHER = [f"{n}.safetensors" for n in ("finish", "eye", "teacher")]
 _CHECKSUMS = "checksums.json"
 _MIN_TEMPERATURE = 0.01
 _CLIPS_AT_ONCE = {"cpu": 1, "cuda": 16}  # in the upper layers; padding costs a CPU more
@@ -100,9 +101,8 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
         self.speech = SpeechTower(speech, self.config.speech, self.config.dim)
         self.text = TextTower(text, self.config.text, self.config.dim)
         self.log_scale = nn.Parameter(torch.tensor(-np.log(self.config.temperature)).float())
-        self.finish = (
-            Finish(self.config.dim, self.speech.summary_width) if self.config.finished else None
-        )
+        widths = (self.config.dim, self.speech.summary_width, self.text.summary_width)
+        self.finish = Finish(*widths) if self.config.finished else None
         self.tokenizer: PreTrainedTokenizerBase | None = None
         self._teacher: tuple[RACLAP, ...] = ()  # in a tuple, so that it is no submodule
         self.eval()
@@ -287,12 +287,7 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
 
     @torch.inference_mode()
     def encode_text(self, texts: Sequence[str]) -> Tensor:
-        """Encode descriptions, each as a whole and in its clauses.
-
-        v = e(whole) + c * mean_k e(clause k), scaled to unit length, where e gives unit vectors and
-        c is ``TextConfig.clauses``. A clause says one thing, in which the encoder errs less than in
-        a sentence that says six; a description of one clause is encoded as it is. A finished model
-        goes on as `Finish` says.
+        """Encode descriptions, each as a whole and in its clauses; see :meth:`read`.
 
         Args:
             texts: N descriptions in English; case, spacing and small typos do not matter.
@@ -307,18 +302,35 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
             raise TypeError("encode_text takes a list of texts: encode_text([text])")
         if not len(texts):
             return torch.zeros(0, self.dim)
+        vectors, summaries = self.read(texts)
+        return (vectors if self.finish is None else self.finish.text(vectors, summaries)).cpu()
+
+    @torch.inference_mode()
+    def read(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """Encode N >= 1 descriptions as far as the towers do.
+
+        v = e(whole) + c * mean_k e(clause k), scaled to unit length, where e gives unit vectors and
+        c is ``TextConfig.clauses``. A clause says one thing, in which the encoder errs less than in
+        a sentence that says six; a description of one clause is encoded as it is.
+
+        Returns:
+            (N, D) unit vectors before the `Finish`, and (N, J) summaries for its eye: what the
+            encoder pools of the whole, and the mean of what it pools of the clauses.
+        """
         weight = self.config.text.clauses
         parts = [query.clauses(text) if weight else [] for text in texts]
         unique = list(dict.fromkeys([*texts, *(clause for each in parts for clause in each)]))
-        pooled = self.pool_texts(unique)
-        each = normalize(self.text.projection(pooled).float(), dim=-1).cpu()
+        pooled = self.pool_texts(unique).float()
+        each = normalize(self.text.projection(pooled).float(), dim=-1)
         place = {text: row for row, text in enumerate(unique)}
-        vectors = each[[place[text] for text in texts]]
+        wholes = [place[text] for text in texts]
+        vectors, by_clause = each[wholes], pooled[wholes]
         for row, clauses in enumerate(parts):
             if clauses:
-                vectors[row] += weight * each[[place[clause] for clause in clauses]].mean(0)
-        vectors = normalize(vectors, dim=-1)
-        return vectors if self.finish is None else self.finish.text(vectors.to(self.device)).cpu()
+                rows = [place[clause] for clause in clauses]
+                vectors[row] += weight * each[rows].mean(0)
+                by_clause[row] = pooled[rows].mean(0)
+        return normalize(vectors, dim=-1), torch.cat([pooled[wholes], by_clause], dim=1)
 
     def speech_vectors(self, pooled: Tensor, measured: Tensor) -> Tensor:
         """Turn what is pooled of windows (B, L, 2, H) and their prosody (B, P) into (B, D)."""
@@ -387,6 +399,7 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
             state |= self.text.encoder.state_dict(prefix="text.encoder.")
         if self.finish is not None:
             state |= self.finish.ear.state_dict(prefix="finish.ear.")
+            state |= self.finish.eye.state_dict(prefix="finish.eye.")
         return {name: value for name, value in state.items() if value.ndim == 2}
 
     def _stored(self) -> dict[str, Tensor]:
@@ -473,7 +486,7 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
             model = cls(**kwargs)
             _check_sums(folder)
             state = {}
-            for shard in (*_SHARDS, _FINISH):
+            for shard in (*_SHARDS, _FINISH, _EYE):
                 if (folder / shard).is_file():  # older checkpoints have fewer
                     state |= weights.read(folder / shard)
             model.load_state_dict(state)
@@ -558,7 +571,7 @@ def _pretrained(name: str, layers: int = 0) -> tuple[PreTrainedModel | None, Aut
 def _shard_of(name: str, frozen: Collection[str]) -> str:
     """The file of a checkpoint that holds the weight called ``name``."""
     if name.startswith("finish."):
-        return _FINISH
+        return _EYE if name.startswith("finish.eye.") else _FINISH
     part = "frozen" if name in frozen else "encoder" if name.startswith(ENCODERS) else "model"
     return f"{part}{'-text' if name.startswith('text.') else ''}.safetensors"
 

@@ -402,6 +402,11 @@ class TextTower(nn.Module):
         if shared is not None and config.frozen_layers:
             shared.requires_grad_(False)  # its gradient would come through the frozen layers
 
+    @property
+    def summary_width(self) -> int:
+        """J, of what `RACLAP.read` pools of a text."""
+        return 2 * self.encoder.config.hidden_size
+
     def frozen(self, layers: int) -> list[nn.Module]:
         """Modules that never train when the lower ``layers`` are frozen.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
 from torch.nn.functional import normalize
@@ -10,7 +12,12 @@ from raclap.ear import EMOTIONS
 from raclap.finish import VOICES, Finish
 from raclap.style import ATTRIBUTES, SIZES, VALUES
 
-D, OWN, WIDTH = 96, 64, 5  # of them are the vectors' own; after them the values', last the spare
+D, OWN, WIDTH, BREADTH = (
+    96,
+    64,
+    5,
+    4,
+)  # of them are the vectors' own; after them the values', last the spare
 ANGRY = [(a, v) for a in ATTRIBUTES for v in VALUES[a]].index(("emotion", "angry"))
 FIRST = sum(SIZES[: ATTRIBUTES.index("emotion")]) + ATTRIBUTES.index("emotion")
 LEVEL = [slice(sum(SIZES[:at]), sum(SIZES[: at + 1])) for at in range(len(SIZES))]
@@ -23,6 +30,11 @@ def units(count: int, seed: int) -> torch.Tensor:
     return normalize(vectors, dim=-1)
 
 
+def blind(count: int) -> torch.Tensor:
+    """Summaries of texts that say nothing."""
+    return torch.zeros(count, BREADTH)
+
+
 def deaf(count: int) -> torch.Tensor:
     """Summaries of clips that say nothing."""
     return torch.zeros(count, WIDTH)
@@ -30,8 +42,8 @@ def deaf(count: int) -> torch.Tensor:
 
 @pytest.fixture
 def made() -> Finish:
-    """A finish with values and voices of its own, no means, and a reader that reads nothing."""
-    made = Finish(D, WIDTH)
+    """A finish with values and voices of its own, no means; reader and eye read nothing."""
+    made = Finish(D, WIDTH, BREADTH)
     with torch.no_grad():
         made.values.copy_(units(sum(SIZES), 1))
         # As many directions as there are; two values of emotions share one.
@@ -39,17 +51,37 @@ def made() -> Finish:
         made.voices.copy_(units(VOICES, 2))
         made.spare[-1] = 1
         made.scale.fill_(20.0)
-        made.reader.weight.zero_()
-        made.reader.bias.zero_()
         nothing = torch.tensor(SIZES).add(1).cumsum(0) - 1
-        made.reader.bias[nothing] = 50.0
+        for answers in answering(made):
+            answers.weight.zero_()
+            answers.bias.zero_()
+            answers.bias[nothing] = 50.0
         made.usual.copy_(made.common(units(50, 3)).mean())
     return made.eval().requires_grad_(False)
 
 
+def answering(made: Finish):
+    """The layers whose answers are what a text says: the reader's, and those of the eye."""
+    return [made.reader, *(member[-1] for member in made.eye.members)]
+
+
+def say(made: Finish, place: int, how_surely: float = 100.0) -> None:
+    """Let every text say the value of this answer."""
+    for answers in answering(made):
+        answers.bias[place] = how_surely
+
+
+def spoken(made: Finish, vectors: torch.Tensor) -> torch.Tensor:
+    return made.speech(vectors, deaf(len(vectors)))
+
+
+def written(made: Finish, vectors: torch.Tensor) -> torch.Tensor:
+    return made.text(vectors, blind(len(vectors)))
+
+
 def both(made: Finish):
     """What finishes clips and what finishes texts."""
-    return (lambda vectors: made.speech(vectors, deaf(len(vectors)))), made.text
+    return partial(spoken, made), partial(written, made)
 
 
 def test_vectors_stay_of_unit_length_and_width(made):
@@ -71,7 +103,7 @@ def test_half_of_each_sides_own_mean_is_taken_off(made):
     made.usual.fill_(0.0)
     made.voices.zero_()  # nothing in common with any
     expected = normalize(vectors - made.text_mean / 2, dim=-1)
-    torch.testing.assert_close(made.text(vectors), expected)
+    torch.testing.assert_close(written(made, vectors), expected)
     made.speech_mean.copy_(-vectors[0])
     found = made.speech(vectors, deaf(5))[:, :OWN]
     expected = normalize(vectors + vectors[0] / 2, dim=-1)[:, :OWN]
@@ -79,22 +111,22 @@ def test_half_of_each_sides_own_mean_is_taken_off(made):
 
 
 def test_a_text_that_says_nothing_gains_no_value(made):
-    assert made.text(units(5, 4))[:, OWN:-1].abs().max() < 1e-6
+    assert written(made, units(5, 4))[:, OWN:-1].abs().max() < 1e-6
 
 
 def test_a_text_gains_the_value_that_it_says(made):
     vectors, place = units(5, 4), FIRST + VALUES["emotion"].index("angry")
-    before = made.text(vectors)
-    made.reader.bias[place] = 100.0
+    before = written(made, vectors)
+    say(made, place)
     expected = normalize(before + made.places[ANGRY], dim=-1)
-    torch.testing.assert_close(made.text(vectors), expected)
+    torch.testing.assert_close(written(made, vectors), expected)
 
 
 def test_a_text_of_two_values_shares_its_gain(made):
     other = [(a, v) for a in ATTRIBUTES for v in VALUES[a]].index(("gender", "male"))
-    made.reader.bias[FIRST + VALUES["emotion"].index("angry")] = 100.0
-    made.reader.bias[other] = 100.0  # gender comes first
-    gain = made.text(units(5, 4))[:, OWN:-1].norm(dim=-1)
+    say(made, FIRST + VALUES["emotion"].index("angry"))
+    say(made, other)  # gender comes first
+    gain = written(made, units(5, 4))[:, OWN:-1].norm(dim=-1)
     torch.testing.assert_close(gain, torch.full((5,), 0.5**0.5))
 
 
@@ -116,10 +148,10 @@ def test_the_emotion_of_a_voice_is_what_the_ear_hears(made):
     vectors = units(20, 9)
     shares = made.heard(vectors, deaf(20)).square()[:, LEVEL[ATTRIBUTES.index("emotion")]]
     assert (shares[:, place] > 0.99).all()
-    made.reader.bias[FIRST + place] = 100.0  # and a text that says so is nearer than without
-    said = made.text(units(1, 4))
-    made.reader.bias[FIRST + place] = 0.0
-    plain = made.text(units(1, 4))
+    say(made, FIRST + place)  # and a text that says so is nearer than without
+    said = written(made, units(1, 4))
+    say(made, FIRST + place, 0.0)
+    plain = written(made, units(1, 4))
     clips = made.speech(vectors, deaf(20))
     own = (clips[:, :OWN] @ said[:, :OWN].T, clips[:, :OWN] @ plain[:, :OWN].T)
     assert ((clips @ said.T - own[0]) > (clips @ plain.T - own[1]) + 0.1).all()
@@ -133,9 +165,9 @@ def test_a_text_near_to_every_voice_scores_less_for_all_alike(made):
     heard = made.speech(clips, deaf(40))
     for text in (common, rare):
         excess = float(made.common(text) - made.usual)
-        score = (heard @ made.text(text).T)[:, 0]
+        score = (heard @ written(made, text).T)[:, 0]
         # Lengths change a little, for all clips of one text alike, and the rest is taken off.
         length = (2 + 0.3**2) ** 0.5 * (1 + (excess / 0.6) ** 2) ** 0.5
         torch.testing.assert_close(score, ((clips @ text.T)[:, 0] - excess / 2) / length)
-    order = [heard @ made.text(common).T, clips @ common.T]
+    order = [heard @ written(made, common).T, clips @ common.T]
     assert order[0].argsort(0).equal(order[1].argsort(0))  # no clip is served worse than another

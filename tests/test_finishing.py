@@ -10,7 +10,7 @@ import torch
 from hums import hums
 from safetensors.torch import load_file
 
-from raclap import audio, metrics
+from raclap import audio, finishing, metrics
 from raclap.__main__ import main
 from raclap.config import InputError, preset
 from raclap.corpus import read_manifest, write_manifest
@@ -24,7 +24,16 @@ TEXTS = ["an angry man, shouting", "a calm woman", "a person speaking"]
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory):
+def few_descriptions():
+    """What teaches an eye that need not know much."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("_EYE_DRILLS", "_EYE_WHOLES", "_EYE_PARTS"):
+            patch.setattr(finishing, name, 60)
+        yield
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory, few_descriptions):
     """A tiny model of both stages, with its clips; the last clip's corpus was left out."""
     home = tmp_path_factory.mktemp("finishing")
     clips = hums(home, ("train", "valid"))
@@ -64,12 +73,29 @@ def test_only_what_comes_after_the_towers_is_new(home, before, after):
     assert after.config == replace(before.config, finished=True)
     assert after.fingerprint != before.fingerprint
     names = [path.name for path in (home / "ra").glob("*.safetensors")]
-    assert "finish.safetensors" not in names
+    assert not {"finish.safetensors", "eye.safetensors"} & {*names}
     for name in (*names, "training.json", "history.jsonl"):
         assert (home / "done" / name).read_bytes() == (home / "ra" / name).read_bytes()
     held = load_file(home / "done" / "finish.safetensors")
     assert {name.split(".")[0] for name in held} == {"finish"}
     assert held["finish.voices"].shape == (VOICES, before.dim)
+    seen = load_file(home / "done" / "eye.safetensors")
+    assert all(name.startswith("finish.eye.") for name in seen)
+    assert not any(name.startswith("finish.eye.") for name in held)
+    matrices = [name for name, tensor in seen.items() if name.endswith(".weight")]
+    assert {seen[name].dtype for name in matrices} == {torch.int8}
+
+
+def test_a_text_is_summed_up_whole_and_by_clauses(before):
+    whole, clauses = "an angry man, shouting", ["an angry man", "shouting"]
+    _, summaries = before.read([whole, "shouting"])
+    with torch.inference_mode():
+        pooled = before.pool_texts([whole, *clauses])
+    expected = torch.stack(
+        [torch.cat([pooled[0], pooled[1:].mean(0)]), torch.cat([pooled[2], pooled[2]])]
+    )
+    torch.testing.assert_close(summaries, expected, atol=1e-5, rtol=0)
+    assert summaries.shape[1] == before.text.summary_width
 
 
 def test_vectors_are_finished_wherever_they_are_made(before, after, clips):
@@ -80,7 +106,7 @@ def test_vectors_are_finished_wherever_they_are_made(before, after, clips):
         summaries = [torch.cat(before.speech.summary(*each), dim=1) for each in heard]
         spoken = after.finish.speech(before.encode_speech(paths), torch.cat(summaries))
     torch.testing.assert_close(after.encode_speech(paths), spoken, atol=1e-5, rtol=0)
-    said = after.finish.text(before.encode_text(TEXTS))
+    said = after.finish.text(*before.read(TEXTS))
     torch.testing.assert_close(after.encode_text(TEXTS), said.detach(), atol=1e-5, rtol=0)
     assert (after.encode_text(TEXTS) - before.encode_text(TEXTS)).abs().max() > 0.05
     assert (after.encode_speech(paths) - before.encode_speech(paths)).abs().max() > 0.05
@@ -126,7 +152,7 @@ def test_finishing_again_gives_the_same(home):
         **{"init": home / "done", "output": home / "again"},
     )
     assert again == {"clips": 8}  # what training left out is left out here
-    for name in ("finish.safetensors", "checksums.json"):
+    for name in ("finish.safetensors", "eye.safetensors", "checksums.json"):
         assert (home / "again" / name).read_bytes() == (home / "done" / name).read_bytes()
 
 
@@ -167,8 +193,8 @@ def test_what_training_left_out_need_not_be_in_the_manifest(home, tmp_path):
     clips = [c for c in read_manifest(home / "manifest.csv") if c.corpus == "hums"]
     write_manifest(clips, tmp_path / "m.csv")
     finish(manifest=[tmp_path / "m.csv"], init=home / "ra", output=tmp_path / "out")
-    found, known = (path / "finish.safetensors" for path in (tmp_path / "out", home / "done"))
-    assert found.read_bytes() == known.read_bytes()
+    for name in ("finish.safetensors", "eye.safetensors"):
+        assert (tmp_path / "out" / name).read_bytes() == (home / "done" / name).read_bytes()
     with pytest.raises(InputError, match="did not leave out hums"):
         finish(
             manifest=[tmp_path / "m.csv"],
@@ -180,7 +206,8 @@ def test_what_training_left_out_need_not_be_in_the_manifest(home, tmp_path):
 
 def test_saving_unfinished_over_finished_leaves_nothing_of_it(before, after, tmp_path):
     after.save_pretrained(tmp_path)
-    assert (tmp_path / "finish.safetensors").is_file()
+    names = [tmp_path / "finish.safetensors", tmp_path / "eye.safetensors"]
+    assert all(path.is_file() for path in names)
     before.save_pretrained(tmp_path)
-    assert not (tmp_path / "finish.safetensors").exists()
+    assert not any(path.exists() for path in names)
     assert RACLAP.from_pretrained(tmp_path).fingerprint == before.fingerprint

@@ -14,7 +14,7 @@ PACKAGE = ROOT / "raclap"
 SHARED = (
     *("config", "files", "audio", "prosody", "style", "lexicon", "query", "wording"),
     *("layouts", "tables", "corpus", "transfer", "unpack", "homes"),
-    *("precision", "towers", "tiny", "weights", "ear", "finish", "model", "relation"),
+    *("precision", "towers", "tiny", "weights", "ear", "eye", "finish", "model", "relation"),
     *("canvas", "heatmaps"),
 )
 LEARNING = (
