@@ -13,6 +13,7 @@ from __future__ import annotations
 import random
 import shutil
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ from torch.optim import Adam, AdamW
 from torch.optim.lr_scheduler import OneCycleLR
 from tqdm import trange
 
-from raclap import metrics
+from raclap import metrics, wording
 from raclap.config import InputError
 from raclap.corpus import Clip, read_manifest
 from raclap.data import Features, drill, value_vectors
@@ -36,7 +37,7 @@ from raclap.objective import scopes
 from raclap.style import SIZES, VALUES, Style
 from raclap.towers import Frames
 from raclap.train import CACHE, check_start
-from raclap.wording import WIDE, Description, describe, partial
+from raclap.wording import WIDE, Description, describe
 
 PER_CORPUS = 600  # clips
 _DRILLS = 3000  # descriptions of one value, so that the reader knows the rare ones by themselves
@@ -188,18 +189,18 @@ def taught_ear(summaries: Tensor, clips: Sequence[Clip], seed: int) -> Ear:
     truth = torch.tensor([VALUES["emotion"].index(clip.style.emotion) for clip in clips])
     synthetic = torch.tensor([clip.corpus == MADE for clip in clips])
     allowed = torch.stack([scope[clip.corpus]["emotion"] for clip in clips])  # (N, E)
+
+    def loss(member: nn.Module, rows: Tensor) -> Tensor:
+        recorded, acted, kind = ear.split(member(summaries[rows]))
+        logits = torch.where(synthetic[rows, None], acted, recorded)
+        told = binary_cross_entropy_with_logits(kind, synthetic[rows].float())
+        right = cross_entropy(logits.masked_fill(~allowed[rows], -1e4), truth[rows])
+        return right + _KIND_WEIGHT * told
+
     ear.train()
     for member in ear.members:
-
-        def loss(rows: Tensor, member: nn.Module = member) -> Tensor:
-            recorded, acted, kind = ear.split(member(summaries[rows]))
-            logits = torch.where(synthetic[rows, None], acted, recorded)
-            told = binary_cross_entropy_with_logits(kind, synthetic[rows].float())
-            right = cross_entropy(logits.masked_fill(~allowed[rows], -1e4), truth[rows])
-            return right + _KIND_WEIGHT * told
-
         optimizer = AdamW(member.parameters(), _EAR_RATE, weight_decay=_EAR_DECAY)
-        _descend(optimizer, loss, len(clips), _EAR_PASSES, _EAR_BATCH)
+        _descend(optimizer, partial(loss, member), len(clips), _EAR_PASSES, _EAR_BATCH)
     return ear.eval()
 
 
@@ -229,21 +230,21 @@ def taught_eye(model: RACLAP, clips: Sequence[Clip], seed: int) -> Eye:
         eye.spread.copy_(summaries.std(0).clamp(min=1e-3))
         summaries = eye.standard(summaries)
     truth = _said(said)
+
+    def loss(member: nn.Module, rows: Tensor) -> Tensor:
+        return _misread(member(summaries[rows]), truth[rows])
+
     eye.train()
     for member in eye.members:
-
-        def loss(rows: Tensor, member: nn.Module = member) -> Tensor:
-            return _misread(member(summaries[rows]), truth[rows])
-
         optimizer = AdamW(member.parameters(), _EYE_RATE, weight_decay=_EYE_DECAY)
-        _descend(optimizer, loss, len(said), _EYE_PASSES, _EYE_BATCH)
+        _descend(optimizer, partial(loss, member), len(said), _EYE_PASSES, _EYE_BATCH)
     return eye.eval()
 
 
 def _recorded(clips: Sequence[Clip]) -> list[list[Style]]:
     """The styles of each corpus, but for voices that a program made if there are others.
 
-    Those follow a plan, which says nothing of which values go together.
+    Those follow a plan, which does not tell which values go together in people.
     """
     corpora: dict[str, list[Style]] = {}
     for clip in sorted(clips, key=lambda clip: (clip.corpus, clip.id)):
@@ -253,7 +254,7 @@ def _recorded(clips: Sequence[Clip]) -> list[list[Style]]:
 
 def _part(style: Style, rng: random.Random) -> Description:
     """Describe one to three attributes of a style."""
-    return partial(style, rng, pool=WIDE, count=rng.randint(1, min(3, len(style.known))))
+    return wording.partial(style, rng, pool=WIDE, count=rng.randint(1, min(3, len(style.known))))
 
 
 def _descend(
