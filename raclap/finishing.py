@@ -13,7 +13,6 @@ from __future__ import annotations
 import random
 import shutil
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +23,7 @@ from torch.optim import Adam, AdamW
 from torch.optim.lr_scheduler import OneCycleLR
 from tqdm import trange
 
-from raclap import metrics, wording
+from raclap import metrics
 from raclap.config import InputError
 from raclap.corpus import Clip, read_manifest
 from raclap.data import Features, drill, value_vectors
@@ -37,7 +36,7 @@ from raclap.objective import scopes
 from raclap.style import SIZES, VALUES, Style
 from raclap.towers import Frames
 from raclap.train import CACHE, check_start
-from raclap.wording import WIDE, Description, describe
+from raclap.wording import WIDE, Description, describe, partial
 
 PER_CORPUS = 600  # clips
 _DRILLS = 3000  # descriptions of one value, so that the reader knows the rare ones by themselves
@@ -197,11 +196,8 @@ def taught_ear(summaries: Tensor, clips: Sequence[Clip], seed: int) -> Ear:
         right = cross_entropy(logits.masked_fill(~allowed[rows], -1e4), truth[rows])
         return right + _KIND_WEIGHT * told
 
-    ear.train()
-    for member in ear.members:
-        optimizer = AdamW(member.parameters(), _EAR_RATE, weight_decay=_EAR_DECAY)
-        _descend(optimizer, partial(loss, member), len(clips), _EAR_PASSES, _EAR_BATCH)
-    return ear.eval()
+    _teach(ear, loss, len(clips), _EAR_PASSES, _EAR_BATCH, _EAR_RATE, _EAR_DECAY)
+    return ear
 
 
 def taught_eye(model: RACLAP, clips: Sequence[Clip], seed: int) -> Eye:
@@ -234,11 +230,8 @@ def taught_eye(model: RACLAP, clips: Sequence[Clip], seed: int) -> Eye:
     def loss(member: nn.Module, rows: Tensor) -> Tensor:
         return _misread(member(summaries[rows]), truth[rows])
 
-    eye.train()
-    for member in eye.members:
-        optimizer = AdamW(member.parameters(), _EYE_RATE, weight_decay=_EYE_DECAY)
-        _descend(optimizer, partial(loss, member), len(said), _EYE_PASSES, _EYE_BATCH)
-    return eye.eval()
+    _teach(eye, loss, len(said), _EYE_PASSES, _EYE_BATCH, _EYE_RATE, _EYE_DECAY)
+    return eye
 
 
 def _recorded(clips: Sequence[Clip]) -> list[list[Style]]:
@@ -254,21 +247,30 @@ def _recorded(clips: Sequence[Clip]) -> list[list[Style]]:
 
 def _part(style: Style, rng: random.Random) -> Description:
     """Describe one to three attributes of a style."""
-    return wording.partial(style, rng, pool=WIDE, count=rng.randint(1, min(3, len(style.known))))
+    return partial(style, rng, pool=WIDE, count=rng.randint(1, min(3, len(style.known))))
 
 
-def _descend(
-    optimizer: AdamW, loss: Callable[[Tensor], Tensor], count: int, passes: int, batch: int
+def _teach(
+    network: Ear | Eye,
+    loss: Callable[[nn.Module, Tensor], Tensor],
+    count: int,
+    passes: int,
+    batch: int,
+    rate: float,
+    decay: float,
 ) -> None:
-    """Go down ``loss``, which is asked for some of ``count`` rows, with one cycle of the rate."""
-    highest = optimizer.defaults["lr"]
-    rates = OneCycleLR(optimizer, highest, total_steps=passes * -(-count // batch))
-    for _ in trange(passes, desc="passes", leave=False):
-        for rows in torch.randperm(count).split(batch):
-            optimizer.zero_grad()
-            loss(rows).backward()
-            optimizer.step()
-            rates.step()
+    """Teach the members one after another; ``loss`` is of a member over some of ``count`` rows."""
+    network.train()
+    for member in network.members:
+        optimizer = AdamW(member.parameters(), rate, weight_decay=decay)
+        rates = OneCycleLR(optimizer, rate, total_steps=passes * -(-count // batch))
+        for _ in trange(passes, desc=type(network).__name__.lower(), leave=False):
+            for rows in torch.randperm(count).split(batch):
+                optimizer.zero_grad()
+                loss(member, rows).backward()
+                optimizer.step()
+                rates.step()
+    network.eval()
 
 
 def _said(said: Sequence[Description]) -> Tensor:
