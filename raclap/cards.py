@@ -15,7 +15,7 @@ from markupsafe import Markup
 from raclap.corpus import Clip
 from raclap.search import Hit
 from raclap.sheets import csv_of, data_uri, hit_rows, json_of
-from raclap.style import Style
+from raclap.style import Style, agreement
 from raclap.words import ORDER, TITLES, name, signed, who, word
 
 # The middle of a scale says little: such badges stay in the background; a voiced voice is no news.
@@ -27,7 +27,9 @@ _LEGEND = Markup(
     "of one search and is not a percentage. The bar compares each clip with the best one found.</p>"
     "</details>"
 )
-_MARKS = "✓ marks what you asked for and the clip has, ✗ what it has instead. "
+_MARKS = (
+    "✓ marks what you asked for and the clip has, ≈ what comes near it, ✗ what it has instead. "
+)
 _LESS = ", less that between the clip and what you do not want where it is above 0"
 _TAKE = Markup(
     '<p class="take">Keep these results: <a download="results.csv" href="{}">CSV</a> '
@@ -61,6 +63,7 @@ _WHY = Markup(
 _METER = Markup('<span class="meter" aria-hidden="true"><i style="width:{:.0f}%"></i></span>')
 _BADGE = Markup('<li class="{}">{}</li>')
 _MET = Markup('<span aria-hidden="true">✓</span> {}<span class="aside">, as asked</span>')
+_NEAR = Markup('<span aria-hidden="true">≈</span> {}<span class="aside">, near {}</span>')
 _MISSED = Markup('<span aria-hidden="true">✗</span> {}<span class="aside">, not {}</span>')
 _UNKNOWN = Markup('<span aria-hidden="true">?</span> {} unknown')
 
@@ -100,7 +103,7 @@ def cards(
     Args:
         hits: best first.
         sounds: audio and outline of a clip.
-        asked: what the query names; marks where a clip has it and where not.
+        asked: what the query names; marks where a clip has it, comes near it or has it not.
         query: the description that they were found by; with one, each can be asked why.
         without: the description that was subtracted from the scores.
     """
@@ -152,7 +155,7 @@ def ladder(
     Args:
         hits: the ranking now, best first.
         sounds: audio and outline of a clip.
-        asked: what a description names; marks where a clip has it and where not.
+        asked: what a description names; marks where a clip has it, comes near it or has it not.
         before: the ranking to compare it with; may be longer than ``hits``.
     """
     ranks = {hit.clip.id: hit.rank for hit in before}
@@ -198,7 +201,7 @@ def wave(peaks: Sequence[int]) -> Markup:
 
 
 def badges(style: Style, asked: Style) -> Markup:
-    """Return the style as badges; those of attributes that were asked for say whether it fits."""
+    """Return the style as badges; those of attributes that were asked for say how far it fits."""
     shown = []
     for attribute in ORDER:
         value, wanted = getattr(style, attribute), getattr(asked, attribute)
@@ -206,7 +209,9 @@ def badges(style: Style, asked: Style) -> Markup:
         if wanted and value == wanted:
             shown.append(_BADGE.format("met", _MET.format(said)))
         elif wanted and value:
-            shown.append(_BADGE.format("missed", _MISSED.format(said, word(attribute, wanted))))
+            near = agreement(attribute, value, wanted) > 0
+            kind, mark = ("near", _NEAR) if near else ("missed", _MISSED)
+            shown.append(_BADGE.format(kind, mark.format(said, word(attribute, wanted))))
         elif wanted:
             shown.append(_BADGE.format("plain", _UNKNOWN.format(TITLES[attribute].lower())))
         elif value not in ("", "voiced"):

@@ -69,6 +69,21 @@ def test_marks_say_what_was_asked_for_and_what_is_there_instead() -> None:
     assert "✓" not in shown(hit(1, 0.5))
 
 
+def test_what_comes_near_is_not_called_a_miss() -> None:
+    sad = replace(CLIP, emotion="sad", speed="high", intensity="normal")
+    asked = Style(emotion="disappointment", speed="low", intensity="low", pitch="high")
+    html = shown(hit(1, 0.5, sad), asked=asked)
+    text = re.sub(r"<[^>]+>", "", html)
+    for mark in (
+        "≈ sad, near disappointment",
+        "≈ moderate, near mild",
+        "≈ mid pitch, near high pitch",
+        "✗ fast, not slow",
+    ):
+        assert mark in text
+    assert (html.count('class="near"'), html.count('class="missed"')) == (3, 1)
+
+
 def test_an_outline_is_as_high_as_its_peaks() -> None:
     html = cards.wave([0, 255])
     assert html.count("M1 19.2v1.6M3 2.0v36.0") == 2  # at rest, and lit
