@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 _MOST = 16_384  # results of one search, Milvus's own limit
 _KEPT = 4_096  # records that are remembered
+# No clip is added to what the card names, and all were there when it was opened: to ask a server
+# for what was true seconds ago spares its wait for the latest.
+_SETTLED = {"consistency_level": "Bounded"}
 
 
 class Collection:
@@ -116,6 +119,7 @@ class Collection:
                     # A server of Milvus 2.3 names the key only where it is asked for.
                     output_fields=["row", "record"],
                     search_params={"metric_type": "IP", "params": {"ef": max(256, top)}},
+                    **_SETTLED,
                 )
         if where and len(answer) and not len(answer[0]):
             self._explain_nothing(where)
@@ -199,7 +203,7 @@ class Collection:
         with milvus.told(self._address):
             asked = ["row", *fields]
             return self._client.query(
-                self._card.clips, filter=filter, output_fields=asked, limit=_MOST
+                self._card.clips, filter=filter, output_fields=asked, limit=_MOST, **_SETTLED
             )
 
     def _remember(self, found: Iterable[tuple[int, str]]) -> None:
@@ -219,9 +223,10 @@ class Collection:
 
     def _ask_one(self, filter: str) -> bool:
         with milvus.told(self._address):
-            return bool(
-                self._client.query(self._card.clips, filter=filter, output_fields=["row"], limit=1)
+            found = self._client.query(
+                self._card.clips, filter=filter, output_fields=["row"], limit=1, **_SETTLED
             )
+            return bool(found)
 
 
 class _Clips(Sequence):

@@ -166,8 +166,8 @@ def clip_of(record: str) -> Clip:
 
 
 @contextmanager
-def told(address: str | Path) -> Iterator[None]:
-    """Turn the engine's complaints into a sentence."""
+def told(address: str | Path, hint: str = "") -> Iterator[None]:
+    """Turn the engine's complaints into a sentence, which ends with a hint if there is one."""
     from pymilvus.exceptions import MilvusException
 
     log = logging.getLogger("pymilvus")
@@ -177,7 +177,7 @@ def told(address: str | Path) -> Iterator[None]:
         yield
     except MilvusException as error:
         reason = " ".join(str(error.message).split())[:200]
-        raise InputError(f"The gallery {address} cannot be asked: {reason}.") from error
+        raise InputError(f"The gallery {address} cannot be asked: {reason}{hint}.") from error
     finally:
         log.setLevel(before)
 
@@ -200,10 +200,11 @@ def _connect(address: str | Path) -> tuple[MilvusClient, str]:
                 f"{text} is not of the form milvus://HOST:PORT/NAME, NAME of letters, digits and _."
             )
         uri = f"http://{parts.hostname}:{parts.port or _PORT}"
+        hint = "; perhaps it does not run, or MILVUS_TOKEN lacks the token that it wants"
     else:
-        uri, name = str(Path(text).absolute()), "gallery"
+        uri, name, hint = str(Path(text).absolute()), "gallery", ""
         Path(uri).parent.mkdir(parents=True, exist_ok=True)
-    with told(address):
+    with told(address, hint):
         return MilvusClient(
             uri, token=os.environ.get("MILVUS_TOKEN", ""), timeout=_TIMEOUT_SECONDS
         ), name

@@ -290,7 +290,7 @@ def test_a_wrong_address_is_told(address, told, tmp_path, monkeypatch):
 
 def test_a_server_that_does_not_answer_is_told(monkeypatch):
     monkeypatch.setattr(milvus, "_TIMEOUT_SECONDS", 1)
-    with pytest.raises(InputError, match="cannot be asked"):
+    with pytest.raises(InputError, match="cannot be asked.*perhaps.*MILVUS_TOKEN"):
         Collection.load("milvus://127.0.0.1:9/voices")
 
 
@@ -385,3 +385,31 @@ def test_a_server_that_names_the_key_only_when_asked_gives_the_same_hits(collect
     found = collection.search(vectors, 5)
     np.testing.assert_array_equal(found[0], scores)
     np.testing.assert_array_equal(found[1], rows)
+
+
+def test_only_opening_waits_for_the_latest(collection, address, monkeypatch):
+    """A server lets whoever wants the latest wait for a fifth of a second; settled clips do not."""
+    levels = []
+
+    def spied(ask):
+        def asked(*args, **kwargs):
+            levels.append(kwargs.get("consistency_level", "as made"))
+            return ask(*args, **kwargs)
+
+        return asked
+
+    client = collection._client
+    for name in ("search", "query"):
+        monkeypatch.setattr(client, name, spied(getattr(client, name)))
+    collection.search(unit(np.random.default_rng(0), 1), 3, {"emotion": "sad"})
+    collection.clips[5]
+    with pytest.raises(InputError):
+        collection.search(unit(np.random.default_rng(0), 1), 3, {"emotion": "glum"})
+    assert len(levels) > 3
+    assert set(levels) == {"Bounded"}
+    monkeypatch.setattr(milvus, "_connect", lambda _: (client, "gallery"))
+    levels.clear()
+    milvus.reach(address)
+    assert levels == ["as made"] * 2
+    for made in (collection._card.clips, "gallery"):
+        assert client.describe_collection(made).get("consistency_level", 0) == 0
