@@ -81,13 +81,16 @@ class Sound:
     peaks: Sequence[int]
 
 
-def count(hits: Sequence[Hit], where: dict[str, str], *, varied: bool = False) -> str:
-    """Return the line that announces a result."""
+def count(
+    hits: Sequence[Hit], where: dict[str, str], *, varied: bool = False, denied: str = ""
+) -> str:
+    """Return the line that announces a result, with what the query said is not wanted."""
     only = f" among: {', '.join(word(*item) for item in where.items())}" if where else ""
     if not hits:
         return f"No clip{only}. Take a filter away."
     few = ", at most two of a speaker" if varied else ""
-    return f"{len(hits)} clip{'s' if len(hits) > 1 else ''}{only}{few}, best match first."
+    less = f", not “{denied}”" if denied else ""
+    return f"{len(hits)} clip{'s' if len(hits) > 1 else ''}{only}{few}{less}, best match first."
 
 
 def cards(

@@ -90,14 +90,12 @@ def finder(shelf: Shelf, chosen: gr.Textbox) -> tuple[Fitting, Callable[..., Non
     ) -> tuple[str, Markup]:
         where = {name: value for name, value in zip(names, values, strict=True) if value}
         hits = engine.search_text(query, int(top), where, without=without, varied=varied)
+        wanted, unwanted = engine.parted(query, without)
         shown = cards.cards(
-            hits,
-            sounds(engine),
-            engine.mentioned(query),
-            query=query.strip(),
-            without=without.strip(),
+            hits, sounds(engine), engine.mentioned(wanted), query=wanted, without=unwanted
         )
-        return cards.count(hits, where, varied=varied), shown
+        denied = engine.parted(query)[1]
+        return cards.count(hits, where, varied=varied, denied=denied), shown
 
     def run_example(engine: Engine, text: str, *rest: Any) -> tuple[str, str, Markup]:
         return text, *search(engine, text, *rest)

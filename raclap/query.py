@@ -57,10 +57,11 @@ def normalize(text: str, vocabulary: Collection[str] = ()) -> str:
     Returns:
         The text; normalising it again changes nothing.
     """
-    return _WORD.sub(lambda match: _spell(match[0], vocabulary), _clean(text))
+    return _WORD.sub(lambda match: _spell(match[0], vocabulary), clean(text))
 
 
-def _clean(text: str) -> str:
+def clean(text: str) -> str:
+    """Do what `normalize` does, but for spelling: the form in which `mentions` counts places."""
     text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).lower())
     plain = "".join(map(_plain, text.replace("’", "'")))
     # Marks that an invisible character kept apart come into their order only now.
@@ -144,10 +145,10 @@ def mentions(text: str) -> list[Mention]:
     A degree before another attribute, as in "very loud", belongs to that phrase.
 
     Args:
-        text: a query; the places are those in what `normalize` makes of it.
+        text: a query; the places are those in what `clean` makes of it.
     """
     # Punctuation parts "a deep, sad voice" from "deep sadness".
-    matches = list(re.finditer(r"[^\W\d_]+|[^\w\s'-]", _clean(text)))
+    matches = list(re.finditer(r"[^\W\d_]+|[^\w\s'-]", clean(text)))
     tokens = tuple(match[0] for match in matches)
     meanings, degrees = _phrases()
     found: list[Mention] = []

@@ -140,7 +140,8 @@ class Engine:
         """Find the clips that sound as described.
 
         Args:
-            text: 1 to 1,000 characters, any language or script (the model knows English).
+            text: 1 to 1,000 characters, any language or script (the model knows English); what it
+                denies is not wanted, see `parted`.
             top: how many at most.
             where: attribute -> value that every clip must have.
             without: a description of what is not wanted; see `ranking.less`.
@@ -149,8 +150,25 @@ class Engine:
         Raises:
             InputError: empty or too long, or a filter that the gallery does not know.
         """
-        texts = [check_text(text), *([check_text(without)] if without.strip() else [])]
+        texts = [text for text in self.parted(text, without) if text]
         return self._hits(text_vectors(self.model, texts), top, where, varied)
+
+    def parted(self, text: str, without: str = "") -> tuple[str, str]:
+        """Part what is searched for from what counts against a clip.
+
+        Args:
+            text: a description; what it denies, as in "a man, not angry", is not wanted.
+            without: what else is not wanted.
+
+        Returns:
+            Two descriptions, the second of which may be empty.
+
+        Raises:
+            InputError: empty or too long.
+        """
+        wanted, denied = self.reader.parted(check_text(text))
+        unwanted = [denied, check_text(without) if without.strip() else ""]
+        return wanted or _NEUTRAL[0], ", ".join(part for part in unwanted if part)
 
     def search_clip(
         self,
@@ -185,11 +203,13 @@ class Engine:
         """Find the clips that sound like this one, but changed.
 
         A change leads from what the model hears in the clip to what the text says, in the
-        attributes that the text names; see `ranking.blend`.
+        attributes that the text names; one that denies leads from what it denies to any voice. See
+        `ranking.blend`.
 
         Args:
             clip: id of a gallery clip, audio file, or (S,) samples at 16 kHz.
-            changes: description, as in "angrier" or "a woman" -> weight; 0 changes nothing.
+            changes: description, as in "angrier", "less sad" or "a woman" -> weight; 0 changes
+                nothing.
             top: how many at most.
             where: attribute -> value that every clip must have.
             varied: few clips of one speaker, none twice.
@@ -200,11 +220,17 @@ class Engine:
         if not all(np.isfinite(weight) and 0 <= weight <= 10 for weight in changes.values()):
             raise InputError("The weight of a change must be a number from 0 to 10.")
         vector = self._vector(clip)
-        if changes:
-            said = [query.positive(check_text(text)) for text in changes]
-            goals = text_vectors(self.model, said)
-            starts = np.stack([self._start(vector, self.mentioned(text)) for text in said])
-            vector = ranking.blend(vector, goals - starts, list(changes.values()))
+        directions, weights = [], []
+        for text, weight in changes.items():
+            wanted, denied = self.reader.parted(query.positive(check_text(text)))
+            if wanted:
+                start = self._start(vector, self.mentioned(wanted))
+                directions.append(text_vectors(self.model, [wanted])[0] - start)
+            if denied:
+                directions.append(self._anyone - text_vectors(self.model, [denied])[0])
+            weights += [weight] * (len(directions) - len(weights))
+        if directions:
+            vector = ranking.blend(vector, np.stack(directions), weights)
         return self._hits(vector[None], top, where, varied)
 
     @cached_property
@@ -213,7 +239,7 @@ class Engine:
         return sketch(self.gallery)
 
     def mentioned(self, text: str) -> Style:
-        """Return the values that a description names, its spelling mistakes put right."""
+        """Return the values that a description asks for, its spelling mistakes put right."""
         return self.reader.mentioned(text)
 
     def describe(self, clip: str | Path | np.ndarray, top: int = 5) -> Reading:
@@ -293,10 +319,15 @@ class Engine:
     def _start(self, vector: np.ndarray, goal: Style) -> np.ndarray:
         """(D,) what is heard of the attributes of ``goal``, as a text would say it."""
         if not goal.known:
-            return text_vectors(self.model, _NEUTRAL).mean(axis=0)
+            return self._anyone
         heard, classes = self.reader.probabilities(vector), self.reader.classes
         each = [np.array(list(heard[name].values())) @ classes[name] for name in goal.known]
         return np.mean(each, axis=0, dtype=np.float32)
+
+    @cached_property
+    def _anyone(self) -> np.ndarray:
+        """(D,) what says nothing of a voice."""
+        return text_vectors(self.model, _NEUTRAL).mean(axis=0)
 
     def _hits(
         self, vectors: np.ndarray, top: int, where: Mapping[str, str] | None, varied: bool

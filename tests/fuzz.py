@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from stub import StubModel, write_voice
 
-from raclap import audio, index, query
+from raclap import audio, denial, index, query
 from raclap.config import InputError
 from raclap.corpus import Clip, read_manifest
 from raclap.files import digest_of
@@ -175,7 +175,7 @@ def queries(text: str) -> None:
     """Any text in every function that reads one."""
     clean = query.normalize(text)
     assert query.normalize(clean) == clean
-    query.mentioned(text), query.clauses(text), query.positive(text)
+    query.mentioned(text), query.clauses(text), query.positive(text), denial.parted(text)
     ask(query.check_text, text)
     COUNTS["taken"] += 1
 

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "raclap"
 
 SHARED = (
-    *("config", "files", "audio", "prosody", "style", "lexicon", "query", "wording"),
+    *("config", "files", "audio", "prosody", "style", "lexicon", "query", "denial", "wording"),
     *("layouts", "tables", "corpus", "transfer", "unpack", "homes"),
     *("precision", "towers", "tiny", "weights", "ear", "eye", "finish", "model", "relation"),
     *("canvas", "heatmaps"),

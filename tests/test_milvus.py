@@ -290,7 +290,7 @@ def test_a_wrong_address_is_told(address, told, tmp_path, monkeypatch):
 
 def test_a_server_that_does_not_answer_is_told(monkeypatch):
     monkeypatch.setattr(milvus, "_TIMEOUT_SECONDS", 1)
-    with pytest.raises(InputError, match="cannot be asked.*perhaps.*MILVUS_TOKEN"):
+    with pytest.raises(InputError, match=r"cannot be asked.*perhaps.*MILVUS_TOKEN"):
         Collection.load("milvus://127.0.0.1:9/voices")
 
 

@@ -105,6 +105,16 @@ def test_marks_tell_what_fits_and_what_does_not(page: playwright.Page, engine: E
         expect(card.locator(".missed")).to_have_count(2 - sum(fits))
 
 
+def test_what_a_query_denies_is_said_and_not_marked(page: playwright.Page, engine: Engine) -> None:
+    _search(page, "a man, not angry")
+    expect(_announced(page)).to_have_text("10 clips, not “angry”, best match first.")
+    ids = [hit.clip.id for hit in engine.search_text("a man", 10, without="angry")]
+    shown = page.locator(".hit [data-tell=similar]").all()
+    assert [each.get_attribute("data-clip") for each in shown] == ids
+    expect(page.locator(".hits")).to_have_attribute("data-text", "a man")
+    expect(page.locator(".hits")).to_have_attribute("data-without", "angry")
+
+
 def test_a_filter_narrows_the_results_at_once(page: playwright.Page) -> None:
     _search(page, "angry")
     page.get_by_label("Gender").click()

@@ -122,21 +122,55 @@ def test_a_reading_tells_probabilities_levels_and_descriptions(engine, clips):
     assert score == pytest.approx(float(engine.model.encode_text([text]).numpy()[0] @ vector))
 
 
-def test_probabilities_follow_the_mean_of_all_wordings(engine, clips):
+@pytest.mark.parametrize(("attribute", "sureness"), [("energy", 1.0), ("intensity", 0.3)])
+def test_probabilities_follow_the_mean_of_all_wordings(engine, clips, attribute, sureness):
     model = engine.model
     vector = model.encode_speech([clips[1].path]).numpy()[0]
     logits = []
-    for value in VALUES["intensity"]:
+    for value in VALUES[attribute]:
         texts = [
             text
             for pool in ("seen", "unseen")
-            for text in wording.prompts("intensity", value, pool=pool)
+            for text in wording.prompts(attribute, value, pool=pool)
         ]
         mean = model.encode_text(texts).numpy().mean(axis=0)
-        logits.append(model.scale * mean @ vector / np.linalg.norm(mean))
+        logits.append(sureness * model.scale * mean @ vector / np.linalg.norm(mean))
     expected = np.exp(logits) / np.exp(logits).sum()
-    told = engine.describe(clips[1].path).attributes["intensity"]
+    told = engine.describe(clips[1].path).attributes[attribute]
     assert list(told.values()) == pytest.approx(expected.tolist(), rel=1e-4)
+
+
+def test_what_a_query_denies_is_not_wanted(engine):
+    found = engine.search_text("a low voice, not a LOUD one", 6)
+    assert found == engine.search_text("a low voice", 6, without="loud")
+    assert found != engine.search_text("a low voice", 6)
+    assert engine.parted("a low voice, not loud", "a man") == ("a low voice", "loud, a man")
+    assert engine.search_text("not loud", 6) == engine.search_text(
+        "a person speaking", 6, without="loud"
+    )
+    assert engine.mentioned("a low voice, not an angry one").known == {"pitch": "low"}
+    assert engine.parted("  an odd voice ") == ("an odd voice", "")
+
+
+def test_a_comparative_starts_from_what_is_heard_as_its_positive_does(engine, clips):
+    voice = clips[0].path
+    assert engine.blend(voice, {"louder": 1.5}) == engine.blend(voice, {"loud": 1.5})
+    assert engine.mentioned("louder").known == {}
+
+
+def test_less_of_something_leads_away_from_it(engine, clips):
+    voice, loud = clips[0].path, engine.model.encode_text(["loud"]).numpy()[0]
+
+    def near(change: str) -> float:
+        hits = engine.blend(voice, {change: 3.0}, 5)
+        rows = [engine.gallery.rows[hit.clip.id] for hit in hits]
+        return float((engine.gallery.vectors[rows] @ loud).mean())
+
+    assert near("less loud") < near("louder")
+    both = engine.blend(voice, {"slower but not loud": 2.0})
+    assert both == engine.blend(voice, {"slower": 2.0, "less loud": 2.0})
+    with pytest.raises(InputError, match="empty"):
+        engine.blend(voice, {" ": 1.0})
 
 
 def test_a_reading_is_the_same_every_time(engine, clips):

@@ -131,6 +131,28 @@ def test_what_is_not_wanted_is_not_found(engine):
     assert sum(hit.clip.gender == "male" for hit in without) == 0
 
 
+@pytest.mark.parametrize("frame", ["a {}, not {}", "a {} who does not sound {}"])
+def test_what_is_denied_is_not_found(engine, frame):
+    """A model that was taught no negation finds what is denied first of all."""
+    for who, gender in (("woman", "female"), ("man", "male")):
+        for emotion in ("angry", "sad", "happy", "calm"):
+            found = [hit.clip for hit in engine.search_text(frame.format(who, emotion))]
+            assert {clip.gender for clip in found} == {gender}
+            assert emotion not in {clip.emotion for clip in found}
+
+
+def test_less_of_an_emotion_leads_away_from_it(engine):
+    angry = [clip for clip in engine.gallery.clips if clip.emotion == "angry"][::8]
+    found = [
+        hit.clip.emotion == "angry"
+        for clip in angry
+        for hit in engine.blend(clip.id, {"less angry": 1.0}, 6)
+        if hit.clip.id != clip.id
+    ]
+    print(f"less angry: {np.mean(found):.0%} are")
+    assert np.mean(found) < 0.1
+
+
 def test_the_app_starts_and_answers(tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -1,0 +1,58 @@
+"""What a query denies. Run: pytest tests/test_denial.py."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from raclap.denial import parted
+from raclap.style import ATTRIBUTES, VALUES, Style
+from raclap.wording import describe
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted", "denied"),
+    [
+        ("a man who is not angry, speaking fast", "a man, speaking fast", "angry"),
+        ("Not an ANGRY man", "man", "angry"),
+        ("a man not angry or sad, slow", "a man, slow", "angry, sad"),
+        ("a guy not shouting nor crying", "a guy", "shouting, crying"),
+        ("sad, but not crying and not slow", "sad", "crying, slow"),
+        ("I don’t want an angry voice!", "voice", "angry"),
+        ("a calm woman without any hint of anger", "a calm woman", "anger"),
+        ("not very sad", "", "sad"),
+        ("no shouting, please.", "", "shouting"),
+        ("less angry", "", "angry"),
+    ],
+)
+def test_what_is_denied_is_parted_from_what_is_wanted(text, wanted, denied):
+    assert parted(text) == (wanted, denied)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "an angry man",
+        "not only sad but loud",
+        "he is more or less loud",
+        "neither here nor there",
+        "he can't stop laughing",
+        "not her angry voice",
+        "not like a duck",
+        "not",
+        "  Odd  spacing, kept ",
+    ],
+)
+def test_what_denies_nothing_known_stays_as_it_is(text):
+    assert parted(text) == (text, "")
+
+
+@pytest.mark.parametrize("pool", ["wide", "unseen"])
+def test_no_description_of_the_grammar_denies_anything(pool):
+    rng = random.Random(0)
+    said = [
+        describe(Style(**{n: rng.choice(VALUES[n]) for n in ATTRIBUTES}), rng, pool=pool).text
+        for _ in range(500)
+    ]
+    assert [text for text in said if parted(text)[1]] == []
