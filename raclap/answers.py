@@ -117,7 +117,8 @@ def endpoints(shelf: Shelf) -> None:
         """Find the clips that sound as described.
 
         Args:
-            query: how something should sound, e.g. "a frightened woman whispering fast".
+            query: how something should sound, e.g. "a frightened woman whispering fast"; what it
+                denies, as in "a man, not angry", counts as not wanted.
             top: number of results.
             where: attribute -> value that every result must have, e.g. {"gender": "female"}.
             without: how it should not sound, e.g. "shouting"; empty for nothing.

@@ -171,10 +171,15 @@ def search(args: Namespace) -> dict[str, Any]:
     hits = (engine.search_clip if args.clip else engine.search_text)(query, args.top, where)
     told = [{}] * len(hits)
     if args.explain:
+        wanted, denied = engine.parted(query)
         vectors = engine.gallery.vectors[[engine.gallery.rows[hit.clip.id] for hit in hits]]
         told = [
-            {"rest": each["rest"], "parts": each["parts"]}
-            for each in map(asdict, accounts(engine.model, vectors, query))
+            {
+                "rest": account.rest,
+                "parts": [asdict(part) for part in account.parts],
+                **({"denied": min(0.0, hit.score - account.score)} if denied else {}),
+            }
+            for hit, account in zip(hits, accounts(engine.model, vectors, wanted), strict=True)
         ]
     return {
         "query": query,

@@ -14,14 +14,18 @@ from raclap import lexicon
 from raclap.query import Mention, clean, mentions
 
 _WORD = re.compile(r"[^\W\d_]+(?:'[a-z]+)?|[^\w\s'-]")  # or a mark
-_NOT = re.compile(r"not|no|never|without|less|neither|nor|cannot|(?:is|are|was|does|do|did)n't")
-_RATHER = {"if", "why"}  # "if not angry" means that it may be
+_NOT = re.compile(
+    r"(?<!\bif )(?<!\bwhy )\b(?:"  # "if not angry" means that it may be
+    r"not|no|never|without|less|neither|nor|cannot|(?:is|are|was|does|do|did)n't|hardly|scarcely"
+    r"|anything but|rather than|instead of|far from|devoid of|free (?:of|from)|lacking|minus|except"
+    r")\b"
+)
 # What may stand between "not" and what is not wanted; "not only", for one, denies nothing.
 _BETWEEN = frozenset(
     lexicon.words(
         "a an the any at all so too very that as much overly really particularly quite more longer "
         "be being been in of with sound sounds sounding seem seems speak speaks speaking want hint "
-        "trace sign bit least"
+        "trace sign bit least for"
     )
 )
 _OR = {"or", "nor"}
@@ -50,12 +54,12 @@ def parted(text: str) -> tuple[str, str]:
     words = [*_WORD.finditer(cleaned)]
     named = [each for each in mentions(cleaned) if cleaned[each.start : each.stop] not in _THEIRS]
     kept, denied, done = [], [], 0
-    for before, word in zip([None, *words], words, strict=False):
+    for said in _NOT.finditer(cleaned):
         # "More or less" is a wording itself.
-        if word.start() < done or not _NOT.fullmatch(word[0]) or _within(word, named):
+        if said.start() < done or _within(said, named):
             continue
-        if not (before and before[0] in _RATHER) and (gone := _denied(words, word.end(), named)):
-            kept.append(cleaned[done : word.start()])
+        if gone := _denied(words, said.end(), named):
+            kept.append(cleaned[done : said.start()])
             denied += [cleaned[each.start : each.stop] for each in gone]
             done = gone[-1].stop
     if not denied:

@@ -58,7 +58,19 @@ def test_search_explains_its_scores(gallery, run, refused):
         assert [part["words"] for part in hit["parts"]] == ["a", "sad", "man"]
         total = hit["rest"] + sum(part["contribution"] for part in hit["parts"])
         assert total == pytest.approx(hit["score"], abs=1e-5)
+        assert "denied" not in hit
     assert "TEXT" in refused("search", "--clip", "x.wav", "--gallery", gallery, "--explain")
+
+
+def test_search_explains_what_is_denied(gallery, run):
+    asked = ("search", "a man, not sad", "--gallery", gallery, "--top", 6, "--explain")
+    hits = run(*asked)["hits"]
+    for hit in hits:
+        assert [part["words"] for part in hit["parts"]] == ["a", "man"]
+        total = hit["rest"] + sum(part["contribution"] for part in hit["parts"]) + hit["denied"]
+        assert total == pytest.approx(hit["score"], abs=1e-5)
+        assert hit["denied"] <= 0
+    assert any(hit["denied"] < -1e-4 for hit in hits)
 
 
 def test_search_by_clip_with_filters(gallery, run):

@@ -24,6 +24,10 @@ from raclap.wording import describe
         ("not very sad", "", "sad"),
         ("no shouting, please.", "", "shouting"),
         ("less angry", "", "angry"),
+        ("a man, anything but angry", "a man", "angry"),
+        ("a sad rather than angry man", "a sad, man", "angry"),
+        ("a voice devoid of anger, far from loud and hardly fast", "a voice", "anger, loud, fast"),
+        ("if not loud, then not angry", "if not loud, then", "angry"),
     ],
 )
 def test_what_is_denied_is_parted_from_what_is_wanted(text, wanted, denied):
@@ -39,6 +43,9 @@ def test_what_is_denied_is_parted_from_what_is_wanted(text, wanted, denied):
         "neither here nor there",
         "he can't stop laughing",
         "not her angry voice",
+        "nothing but angry",
+        "loud if not angry",
+        "free and happy",
         "not like a duck",
         "not",
         "  Odd  spacing, kept ",
