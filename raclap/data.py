@@ -31,6 +31,7 @@ from raclap import audio, prosody
 from raclap.config import InputError, TrainConfig
 from raclap.corpus import Clip, measured
 from raclap.parallel import ALONE, Ranks
+from raclap.precision import mixed
 from raclap.style import ATTRIBUTES, VALUES, Style
 from raclap.towers import Frames, SpeechTower
 from raclap.wording import WIDE, Description, describe, partial, prompts
@@ -107,7 +108,7 @@ class _ShardMaker(Dataset):
                 seed = int.from_bytes(hashlib.sha256(f"{clip.id}/{shard.copy}".encode()).digest())
                 waveform, dry = augment(waveform, np.random.default_rng(seed))
             places.append(place)
-            with torch.autocast("cpu", torch.bfloat16):  # what is kept has half precision anyway
+            with mixed(torch.device("cpu")):
                 frames.append(self.tower.lower(audio.windows(waveform)[0]))
             known = self.tower.config.prosody and dry is waveform
             truth = frames[-1].prosody[0].numpy() if known else prosody.measure(dry).vector()
@@ -206,7 +207,7 @@ class Features:
         for start in tqdm(range(0, len(keys), at_once), "frames to statistics", leave=False):
             chosen = keys[start : start + at_once]
             frames = Frames.collate([self.frames(row, copy) for copy, row in chosen]).on(device)
-            with torch.autocast(device.type, torch.bfloat16):
+            with mixed(device):
                 pooled = tower.pooled(frames).half().cpu()
             self._settled.update(zip(chosen, pooled.split(1), strict=True))
 

@@ -71,7 +71,7 @@ class Objective:
         probes = [probe.text for each in batch.probes.values() for probe in each]
         drills = [drill.text for drill in batch.drills]
         frames = batch.frames.on(self.model.device)
-        with torch.autocast(self.model.device.type, torch.bfloat16):
+        with precision.mixed(self.model.device):
             student = self._student(frames, texts + probes + drills, count)
         sizes = [count, len(probes), len(drills)]
         logits, heard, _ = student.logits.split(sizes, dim=1)  # (B, B), of clips and probes (B, V)

@@ -38,6 +38,7 @@ from raclap.essr import Bench, Protocol, classify
 from raclap.model import ENCODERS, RACLAP
 from raclap.objective import Objective
 from raclap.parallel import ALONE, Ranks
+from raclap.precision import mixed
 from raclap.towers import Frames
 from raclap.wording import describe
 
@@ -408,7 +409,7 @@ def _calibrate(model: RACLAP, features: Features, at_once: int = 64) -> None:
     for start in tqdm(range(0, len(rows), at_once), "calibrate", leave=False):
         chosen = [features.frames(row) for row in rows[start : start + at_once]]
         frames = Frames.collate(chosen).on(model.device)
-        with torch.autocast(model.device.type, torch.bfloat16):
+        with mixed(model.device):
             pooled.append(model.speech.pooled(frames))
         measured.append(frames.prosody)
     model.speech.calibrate(torch.cat(pooled), torch.cat(measured))
@@ -422,7 +423,7 @@ def embed(model: RACLAP, features: Features, at_once: int = 64) -> Tensor:
     for start in range(0, len(order), at_once):
         chosen = order[start : start + at_once]
         batch = Frames.collate([features.frames(features.rows[i]) for i in chosen]).on(model.device)
-        with torch.autocast(model.device.type, torch.bfloat16):
+        with mixed(model.device):
             vectors[chosen] = normalize(model.speech(batch).float(), dim=-1).cpu()
     return vectors
 

@@ -16,6 +16,7 @@ from raclap.data import Batch, value_vectors
 from raclap.loss import contrastive, relational
 from raclap.model import RACLAP
 from raclap.objective import Objective
+from raclap.precision import mixed
 from raclap.relation import likelihood, posterior, relation
 from raclap.style import ATTRIBUTES, VALUES, Style, overlap
 from raclap.towers import Frames
@@ -66,7 +67,7 @@ def cost(model, batch, teacher=None, relations=None, **settings):
 
 
 def logits_of(model, batch):
-    with torch.autocast("cpu", torch.bfloat16):
+    with mixed(model.device):
         texts = model.pool_texts([each.text for each in batch.descriptions])
         return model(batch.frames.on(model.device), texts).logits
 
@@ -159,7 +160,7 @@ def test_each_description_is_asked_what_it_says(model, batch):
     torch.testing.assert_close(found.total, found.contrastive + 0.5 * found.reading)
     assert found.attribute == 0
     # By hand: of what each description mentions, among all values of that attribute.
-    with torch.autocast("cpu", torch.bfloat16):
+    with mixed(model.device):
         texts = [each.text for each in batch.descriptions]
         texts += [probe.text for each in probes.values() for probe in each]
         text = model(batch.frames.on(model.device), model.pool_texts(texts)).text
@@ -187,7 +188,7 @@ def test_a_drill_is_told_from_every_other_value(model, batch):
     torch.testing.assert_close(found.total, found.contrastive + 0.5 * found.reading)
     # By hand: a row of logits over all values, in the order of the attributes.
     every = [(name, value) for name in ATTRIBUTES for value in VALUES[name]]
-    with torch.autocast("cpu", torch.bfloat16):
+    with mixed(model.device):
         texts = [each.text for each in drills]
         texts += [probe.text for each in probes.values() for probe in each]
         text = model(batch.frames.on(model.device), model.pool_texts(texts)).text
