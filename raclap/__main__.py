@@ -106,6 +106,9 @@ def parser() -> argparse.ArgumentParser:
     verb.add_argument(
         "--fresh-text", action="store_true", help="take only the speech tower from --init"
     )
+    verb.add_argument(
+        "--with-valid", action="store_true", help="finish: the ear hears the valid split, too"
+    )
 
     verb = _verb(verbs, "study", "train recipes that differ in nothing else, over several seeds")
     verb.add_argument("--preset", choices=PRESETS, default="base")

@@ -74,9 +74,17 @@ def train(args: Namespace) -> dict[str, Any] | None:
                 "Stage finish has no settings; leave out --config, --set and --fresh-text."
             )
         report = finish(
-            manifest=args.manifest, init=args.init, output=args.output, leave_out=args.leave_out
+            manifest=args.manifest,
+            init=args.init,
+            output=args.output,
+            leave_out=args.leave_out,
+            valid=args.with_valid,
         )
         return {"checkpoint": str(args.output), "stage": args.stage, **report}
+    if args.with_valid:
+        raise InputError(
+            "--with-valid is for stage finish alone; the others choose an epoch with that split."
+        )
     with joined() as ranks:
         report = train(
             config=settings(args.preset, args.config, args.set),

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from raclap.style import VALUES
 
 EMOTIONS = len(VALUES["emotion"])
-_MEMBERS = 8
-_HIDDEN, _NARROW = 384, 256
+_MEMBERS = 6
+_HIDDEN, _NARROW = 256, 128
 _DROPOUT = 0.3
 
 

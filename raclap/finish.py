@@ -10,8 +10,9 @@ training leaves, each mended by what is learned of the training clips once the w
   direction of the space, in which every clip has the same small part.
 * Words that training never had, and voices, land between the values that they mean. Each vector is
   read: how likely is each value of each attribute, for a text "does not say" among them. An `Eye`
-  reads the text, too, and an `Ear` the emotion of the clip, from what the towers pooled. What was
-  read is added in directions of its own, in which two values lie the nearer the more they agree.
+  reads the text, too, and an `Ear` the emotion of the clip, from what the towers pooled; a glossary
+  has its say where a text has words that training never had. What was read is added in directions
+  of its own, in which two values lie the nearer the more they agree.
 
 Deliberately not here: how these are learned (``finishing``).
 """
@@ -34,6 +35,7 @@ _EMOTION = ATTRIBUTES.index("emotion")
 _MEAN = 0.5
 _READING = 1.0  # weight of what was read, clip by text, beside the cosine
 _SHARPNESS = 2.0  # of a clip's reading, beside the model's own temperature
+_GLOSSED = 1.5  # of what a glossary has to say, in logarithms, beside what was read
 _HUBNESS = 0.5
 _SPARE = 0.3  # a clip's part in the spare direction
 
@@ -79,12 +81,18 @@ class Finish(nn.Module):
         read = normalize(self.heard(vectors, summaries) @ self.places, dim=-1)
         return normalize(self.centred_speech(vectors) + read + _SPARE * self.spare, dim=-1)
 
-    def text(self, vectors: Tensor, summaries: Tensor) -> Tensor:
-        """Finish unit vectors (N, D) of texts, given their summaries (N, J) too."""
+    def text(self, vectors: Tensor, summaries: Tensor, evidence: Tensor) -> Tensor:
+        """Finish unit vectors (N, D) of texts.
+
+        Args:
+            vectors: N texts, as the text tower has them.
+            summaries: (N, J), what it pooled of them.
+            evidence: (N, V), what `glossary.evidence` says of their new words.
+        """
         centred = self.centred_text(vectors)
         excess = self.common(centred) - self.usual  # (N,)
         freed = normalize(centred - (_HUBNESS / _SPARE) * excess[:, None] * self.spare, dim=-1)
-        read = self.told(vectors, summaries) @ self.places
+        read = glossed(self.told(vectors, summaries), evidence) @ self.places
         # Who mentions little adds little: a text that says nothing has no value to add.
         read = read / read.norm(dim=-1, keepdim=True).clamp(min=1)
         return normalize(freed + _READING * read, dim=-1)
@@ -112,3 +120,16 @@ class Finish(nn.Module):
         """What centred texts (N, D) have in common with any voice: (N,) a soft maximum."""
         nearness = (self.scale * centred @ self.voices.T).logsumexp(-1) - math.log(VOICES)
         return nearness / self.scale
+
+
+def glossed(told: Tensor, evidence: Tensor) -> Tensor:
+    """Weigh what was read (N, V) by evidence (N, V), within each attribute.
+
+    How surely a text says something of an attribute stays; which value it says may change.
+    """
+    weighed = told * (_GLOSSED * evidence).exp()
+    parts = []
+    for before, after in zip(told.split(SIZES, dim=-1), weighed.split(SIZES, dim=-1), strict=True):
+        total = after.sum(-1, keepdim=True).clamp(min=1e-9)
+        parts.append(after * before.sum(-1, keepdim=True) / total)
+    return torch.cat(parts, dim=-1)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import random
 import shutil
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -58,6 +59,7 @@ def finish(
     init: str | Path,
     output: str | Path,
     leave_out: Sequence[str] = (),
+    valid: bool = False,
     seed: int = 0,
     cache: str | Path = CACHE,
 ) -> dict[str, int]:
@@ -68,6 +70,8 @@ def finish(
         init: the trained checkpoint.
         output: checkpoint folder to write; it keeps the record of ``init``'s training.
         leave_out: corpora that ``init`` left out, too; what it left out is never heard here.
+        valid: let the ear hear the clips whose split is ``valid``, too, once they have chosen all
+            there was to choose; nothing can be validated with them afterwards.
         seed: decides which clips, in which words they are described, and how the ear is trained.
         cache: folder for the frames of the frozen layers.
 
@@ -78,14 +82,16 @@ def finish(
         InputError: fewer than two training clips of known style.
     """
     left_out = check_start(Path(init), leave_out)
+    splits = ("train", "valid") if valid else ("train",)
     known = [
         clip
         for clip in (clip for path in manifest for clip in read_manifest(path))
-        if clip.split == "train" and clip.style.known and clip.corpus not in left_out
+        if clip.split in splits and clip.style.known and clip.corpus not in left_out
     ]
-    if len(known) < 2:
+    trained = sum(clip.split == "train" for clip in known)
+    if trained < 2:
         raise InputError(
-            f"{', '.join(map(str, manifest))} has {len(known)} clips of known style whose split "
+            f"{', '.join(map(str, manifest))} has {trained} clips of known style whose split "
             "is train; finishing needs two or more."
         )
     model = RACLAP.from_pretrained(str(init)).unfinished()
@@ -124,13 +130,14 @@ def learned(
         model: encodes texts.
         speech: (N, D) unit vectors of training clips.
         summaries: (N, I) what the ear hears of them.
-        clips: N, with their levels.
+        clips: N, with their levels; those of the split ``valid`` teach the ear alone.
         seed: words the descriptions, picks clips and voices, and starts the ear.
     """
     rng = random.Random(seed)
     corpora: dict[str, list[int]] = {}
-    for row, clip in enumerate(clips):
-        corpora.setdefault(clip.corpus, []).append(row)
+    trained = [row for row, clip in enumerate(clips) if clip.split != "valid"]
+    for row in trained:
+        corpora.setdefault(clips[row].corpus, []).append(row)
     rows = [r for each in corpora.values() for r in rng.sample(each, min(PER_CORPUS, len(each)))]
     styles = [clips[row].style for row in rows]
     whole = [describe(style, rng, pool=WIDE) for style in styles for _ in range(2)]
@@ -144,7 +151,7 @@ def learned(
         made.text_mean.copy_(vectors[: len(whole)].mean(0))
         made.values.copy_(value_vectors(model.encode_text))
     _teach_reader(made, vectors, said)
-    made.eye = taught_eye(model, clips, seed)
+    made.eye = taught_eye(model, [clips[row] for row in trained], seed)
     made.ear = taught_ear(summaries, clips, seed)
     with torch.no_grad():
         heard = made.centred_speech(speech[rows])
@@ -174,6 +181,8 @@ def places(directions: Tensor) -> Tensor:
 def taught_ear(summaries: Tensor, clips: Sequence[Clip], seed: int) -> Ear:
     """Teach an ear what emotion each clip shows, among those that its corpus has.
 
+    A corpus counts by the root of its size, lest bursts of voice outweigh all speech.
+
     Args:
         summaries: (N, I).
         clips: N; those without an emotion teach nothing.
@@ -188,13 +197,17 @@ def taught_ear(summaries: Tensor, clips: Sequence[Clip], seed: int) -> Ear:
     truth = torch.tensor([VALUES["emotion"].index(clip.style.emotion) for clip in clips])
     synthetic = torch.tensor([clip.corpus == MADE for clip in clips])
     allowed = torch.stack([scope[clip.corpus]["emotion"] for clip in clips])  # (N, E)
+    sizes = Counter(clip.corpus for clip in clips)
+    weights = torch.tensor([sizes[clip.corpus] for clip in clips]).float().rsqrt()
+    weights /= weights.mean()
 
     def loss(member: nn.Module, rows: Tensor) -> Tensor:
         recorded, acted, kind = ear.split(member(summaries[rows]))
         logits = torch.where(synthetic[rows, None], acted, recorded)
-        told = binary_cross_entropy_with_logits(kind, synthetic[rows].float())
-        right = cross_entropy(logits.masked_fill(~allowed[rows], -1e4), truth[rows])
-        return right + _KIND_WEIGHT * told
+        told = binary_cross_entropy_with_logits(kind, synthetic[rows].float(), reduction="none")
+        logits = logits.masked_fill(~allowed[rows], -1e4)
+        right = cross_entropy(logits, truth[rows], reduction="none")
+        return (weights[rows] * (right + _KIND_WEIGHT * told)).mean()
 
     _teach(ear, loss, len(clips), _EAR_PASSES, _EAR_BATCH, _EAR_RATE, _EAR_DECAY)
     return ear

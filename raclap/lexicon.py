@@ -35,12 +35,17 @@ def words(text: str) -> tuple[str, ...]:
     return tuple(re.findall(r"[^\W\d_]+", text.lower()))
 
 
+def telling(text: str) -> list[str]:
+    """The words of a text that say something, in order."""
+    return [word for word in words(text) if word not in _FUNCTION_WORDS]
+
+
 def content(text: str) -> frozenset[str]:
     """The beginnings of the words that matter, by which a sentence avoids repeating itself.
 
     Four letters tell enough: slow and slowly, speaker and speaking are repeats.
     """
-    return frozenset(word[:4] for word in words(text) if word not in _FUNCTION_WORDS)
+    return frozenset(word[:4] for word in telling(text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +162,16 @@ def grades(pool: str) -> tuple[Wording, ...]:
 def emoji() -> Mapping[str, str]:
     """Words for emoji that show how someone feels."""
     return _table("lexicon.toml")["emoji"]
+
+
+@cache
+def learned() -> frozenset[str]:
+    """Every word that training can meet."""
+    texts = [w.text for a in ATTRIBUTES for v in VALUES[a] for w in wordings(a, v, WIDE)]
+    texts += [wording.text for wording in grades(WIDE)]
+    texts += [re.sub(r"\{\w+\}", " ", frame.template) for frame in frames(WIDE)]
+    texts += [re.sub(r"\{\w*\}", " ", t) for each in prompt_frames("seen").values() for t in each]
+    return frozenset(word for text in texts for word in words(text))
 
 
 @cache

@@ -9,7 +9,7 @@ A checkpoint folder holds everything that inference needs:
 * ``frozen-text``, ``encoder-text``, ``model-text``: the same three of the text tower
 * ``teacher.safetensors``: optional, where the stage-one model differs from this one
 * ``finish.safetensors``: optional, what is done to vectors after both towers
-* ``eye.safetensors``: with it, what reads descriptions there
+* ``ear.safetensors``, ``eye.safetensors``: with it, what tells emotions, and reads descriptions
 * ``tokenizer/``
 * ``checksums.json``: SHA-256 of all these, so that damage is noticed
 * what training and evaluation left: figures, history, a model card
@@ -43,7 +43,7 @@ from transformers import (
 )
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
-from raclap import audio, query, weights
+from raclap import audio, glossary, query, weights
 from raclap.config import ALL_LAYERS, InputError, ModelConfig, TextConfig, from_dict, to_dict
 from raclap.files import digest_of, replacing
 from raclap.finish import Finish
@@ -56,7 +56,8 @@ _SHARDS = [
     for part in ("frozen", "encoder", "model")
     for tower in ("", "-text")
 ]
-_OPTIONAL = _FINISH, _EYE, _TEACHER = [f"{n}.safetensors" for n in ("finish", "eye", "teacher")]
+_FINISHING = ("finish", "ear", "eye")  # who teaches one of them anew leaves the others' files alone
+_OPTIONAL = *_AFTER, _TEACHER = [f"{name}.safetensors" for name in (*_FINISHING, "teacher")]
 _CHECKSUMS = "checksums.json"
 _MIN_TEMPERATURE = 0.01
 _CLIPS_AT_ONCE = {"cpu": 1, "cuda": 16}  # in the upper layers; padding costs a CPU more
@@ -303,7 +304,10 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
         if not len(texts):
             return torch.zeros(0, self.dim)
         vectors, summaries = self.read(texts)
-        return (vectors if self.finish is None else self.finish.text(vectors, summaries)).cpu()
+        if self.finish is None:
+            return vectors.cpu()
+        told = glossary.evidence([self.clean(text) for text in texts])
+        return self.finish.text(vectors, summaries, torch.from_numpy(told).to(self.device)).cpu()
 
     @torch.inference_mode()
     def read(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
@@ -461,7 +465,7 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
             shards.setdefault(_shard_of(name, frozen), {})[name] = state[name]
         if self.teacher is not None:
             other = self.teacher._stored()
-            differs = [name for name in other if not torch.equal(state[name], other[name])]
+            differs = [name for name in other if not weights.same(state[name], other[name])]
             shards[_TEACHER] = {name: other[name] for name in differs}
         for shard in _OPTIONAL:  # none of an older save stays
             (folder / shard).unlink(missing_ok=True)
@@ -486,7 +490,7 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
             model = cls(**kwargs)
             _check_sums(folder)
             state = {}
-            for shard in (*_SHARDS, _FINISH, _EYE):
+            for shard in (*_SHARDS, *_AFTER):
                 if (folder / shard).is_file():  # older checkpoints have fewer
                     state |= weights.read(folder / shard)
             model.load_state_dict(state)
@@ -571,7 +575,8 @@ def _pretrained(name: str, layers: int = 0) -> tuple[PreTrainedModel | None, Aut
 def _shard_of(name: str, frozen: Collection[str]) -> str:
     """The file of a checkpoint that holds the weight called ``name``."""
     if name.startswith("finish."):
-        return _EYE if name.startswith("finish.eye.") else _FINISH
+        inner = name.split(".")[1]
+        return f"{inner if inner in _FINISHING else 'finish'}.safetensors"
     part = "frozen" if name in frozen else "encoder" if name.startswith(ENCODERS) else "model"
     return f"{part}{'-text' if name.startswith('text.') else ''}.safetensors"
 

@@ -15,7 +15,7 @@ from functools import cache, lru_cache
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
-from raclap import lexicon
+from raclap import glossary, lexicon
 from raclap.config import InputError
 from raclap.style import ATTRIBUTES, VALUES, Style
 
@@ -51,8 +51,8 @@ def normalize(text: str, vocabulary: Collection[str] = ()) -> str:
 
     Args:
         text: anything; other scripts pass through.
-        vocabulary: whole words that the text encoder knows; like those of the lexicon, they are
-            left alone. Without it every other word may be taken for a mistake.
+        vocabulary: whole words that the text encoder knows; like those of the lexicon and of the
+            glossary, they are left alone. Any other word may be taken for a mistake.
 
     Returns:
         The text; normalising it again changes nothing.
@@ -82,7 +82,8 @@ def _plain(character: str) -> str:
 
 
 def _spell(word: str, vocabulary: Collection[str]) -> str:
-    return word if word in _known() or word in vocabulary else _nearest(word)
+    known = word in _known() or word in vocabulary or glossary.knows(word)
+    return word if known else _nearest(word)
 
 
 @cache

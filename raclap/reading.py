@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from raclap import audio, denial, prosody, query, style, wording
+from raclap import audio, denial, glossary, prosody, query, style, wording
 from raclap.config import InputError
 from raclap.style import ATTRIBUTES, LEVELS, VALUES, Style
 
@@ -113,7 +113,7 @@ class Reader:
             for value in VALUES[name]
         }
         key = hashlib.sha256(
-            json.dumps([self.model.fingerprint, *prompts.values()]).encode()
+            json.dumps([self.model.fingerprint, glossary.digest(), *prompts.values()]).encode()
         ).hexdigest()
         classes = self._read_cache(key)
         if classes is None:

@@ -27,6 +27,11 @@ def halved(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: value.detach().half().cpu().contiguous() for name, value in tensors.items()}
 
 
+def same(one: Tensor, other: Tensor) -> bool:
+    """Whether two tensors in half precision are the same bit for bit: 0 and -0 are not."""
+    return torch.equal(one.view(torch.int16), other.view(torch.int16))
+
+
 def eighths(matrix: Tensor) -> Tensor:
     """Round a matrix (N, M) to what eight bits an entry and a power of two a row can hold."""
     exponents = _exponents(matrix)

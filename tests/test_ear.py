@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -76,6 +78,20 @@ def test_an_emotion_is_told_among_those_that_its_corpus_has():
     ear = taught_ear(torch.cat([summaries, few[kept]]), clips + pair, seed=0)
     angry = [row for row, clip in enumerate(clips) if clip.emotion == "angry"]
     assert share_right(ear, summaries[angry], [clips[row] for row in angry]) > 0.85
+
+
+def test_a_corpus_counts_by_the_root_of_its_size():
+    """One corpus calls sad what another, of a sixteenth as many clips, calls angry."""
+    summaries, clips = corpus("many", 1600, 6)
+    alike = [replace(clip, emotion="sad" if i % 100 else "angry") for i, clip in enumerate(clips)]
+    other, few = corpus("few", 100, 7)
+    few = [replace(clip, emotion="angry" if i else "sad") for i, clip in enumerate(few)]
+    ear = taught_ear(torch.cat([summaries, other]), alike + few, seed=0)
+    with torch.no_grad():
+        shares = ear(summaries).mean(0)
+    angry, sad = (float(shares[VALUES["emotion"].index(each)]) for each in ("angry", "sad"))
+    # A fifth by roots of sizes, 0.07 by clips, half by corpora.
+    assert angry / (angry + sad) == pytest.approx(0.2, abs=0.06)
 
 
 def test_clips_of_no_emotion_teach_nothing():

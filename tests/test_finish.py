@@ -9,7 +9,7 @@ import torch
 from torch.nn.functional import normalize
 
 from raclap.ear import EMOTIONS
-from raclap.finish import VOICES, Finish
+from raclap.finish import VOICES, Finish, glossed
 from raclap.style import ATTRIBUTES, SIZES, VALUES
 
 D, OWN, WIDTH, BREADTH = (
@@ -76,7 +76,7 @@ def spoken(made: Finish, vectors: torch.Tensor) -> torch.Tensor:
 
 
 def written(made: Finish, vectors: torch.Tensor) -> torch.Tensor:
-    return made.text(vectors, blind(len(vectors)))
+    return made.text(vectors, blind(len(vectors)), torch.zeros(len(vectors), sum(SIZES)))
 
 
 def both(made: Finish):
@@ -120,6 +120,20 @@ def test_a_text_gains_the_value_that_it_says(made):
     say(made, place)
     expected = normalize(before + made.places[ANGRY], dim=-1)
     torch.testing.assert_close(written(made, vectors), expected)
+
+
+def test_what_a_glossary_says_decides_which_value_not_whether_one_is_said():
+    told = torch.zeros(2, sum(SIZES))
+    told[0, FIRST : FIRST + 3] = torch.tensor([0.4, 0.2, 0.1])
+    told[0, 0] = 0.5  # of another attribute
+    evidence = torch.full((2, sum(SIZES)), -3.5)
+    evidence[:, FIRST + 1] = 0.0
+    found = glossed(told, evidence)
+    assert found[0, FIRST : FIRST + 3].argmax() == 1
+    assert float(found[0, FIRST : FIRST + 3].sum()) == pytest.approx(0.7)
+    assert float(found[0, 0]) == pytest.approx(0.5)  # alone it cannot change
+    assert not found[1].any()
+    torch.testing.assert_close(glossed(told, torch.zeros_like(evidence)), told)
 
 
 def test_a_text_of_two_values_shares_its_gain(made):

@@ -10,7 +10,7 @@ import torch
 from hums import hums
 from safetensors.torch import load_file
 
-from raclap import audio, finishing, metrics
+from raclap import audio, finishing, glossary, metrics
 from raclap.__main__ import main
 from raclap.config import InputError, preset
 from raclap.corpus import read_manifest, write_manifest
@@ -20,7 +20,8 @@ from raclap.finishing import finish, places
 from raclap.model import RACLAP
 from raclap.train import train
 
-TEXTS = ["an angry man, shouting", "a calm woman", "a person speaking"]
+FILES = ("finish.safetensors", "ear.safetensors", "eye.safetensors")
+TEXTS = ["an angry man, shouting", "a calm woman", "a person speaking", "a dejected man"]
 
 
 @pytest.fixture(scope="module")
@@ -73,17 +74,18 @@ def test_only_what_comes_after_the_towers_is_new(home, before, after):
     assert after.config == replace(before.config, finished=True)
     assert after.fingerprint != before.fingerprint
     names = [path.name for path in (home / "ra").glob("*.safetensors")]
-    assert not {"finish.safetensors", "eye.safetensors"} & {*names}
+    assert not {*FILES} & {*names}
     for name in (*names, "training.json", "history.jsonl"):
         assert (home / "done" / name).read_bytes() == (home / "ra" / name).read_bytes()
     held = load_file(home / "done" / "finish.safetensors")
     assert {name.split(".")[0] for name in held} == {"finish"}
     assert held["finish.voices"].shape == (VOICES, before.dim)
-    seen = load_file(home / "done" / "eye.safetensors")
-    assert all(name.startswith("finish.eye.") for name in seen)
-    assert not any(name.startswith("finish.eye.") for name in held)
-    matrices = [name for name, tensor in seen.items() if name.endswith(".weight")]
-    assert {seen[name].dtype for name in matrices} == {torch.int8}
+    for part in ("ear", "eye"):
+        seen = load_file(home / "done" / f"{part}.safetensors")
+        assert all(name.startswith(f"finish.{part}.") for name in seen)
+        assert not any(name.startswith(f"finish.{part}.") for name in held)
+        matrices = [name for name in seen if name.endswith(".weight")]
+        assert {seen[name].dtype for name in matrices} == {torch.int8}
 
 
 def test_a_text_is_summed_up_whole_and_by_clauses(before):
@@ -106,7 +108,10 @@ def test_vectors_are_finished_wherever_they_are_made(before, after, clips):
         summaries = [torch.cat(before.speech.summary(*each), dim=1) for each in heard]
         spoken = after.finish.speech(before.encode_speech(paths), torch.cat(summaries))
     torch.testing.assert_close(after.encode_speech(paths), spoken, atol=1e-5, rtol=0)
-    said = after.finish.text(*before.read(TEXTS))
+    told = torch.from_numpy(glossary.evidence(TEXTS))
+    assert not told[:3].any()
+    assert told[3].any()  # of this word the glossary knows more than training
+    said = after.finish.text(*before.read(TEXTS), told)
     torch.testing.assert_close(after.encode_text(TEXTS), said.detach(), atol=1e-5, rtol=0)
     assert (after.encode_text(TEXTS) - before.encode_text(TEXTS)).abs().max() > 0.05
     assert (after.encode_speech(paths) - before.encode_speech(paths)).abs().max() > 0.05
@@ -152,7 +157,7 @@ def test_finishing_again_gives_the_same(home):
         **{"init": home / "done", "output": home / "again"},
     )
     assert again == {"clips": 8}  # what training left out is left out here
-    for name in ("finish.safetensors", "eye.safetensors", "checksums.json"):
+    for name in (*FILES, "checksums.json"):
         assert (home / "again" / name).read_bytes() == (home / "done" / name).read_bytes()
 
 
@@ -165,8 +170,26 @@ def test_the_command_finishes_and_says_what_it_needs(home, capsys):
     assert RACLAP.from_pretrained(home / "verb").config.finished
     assert main(asked) == 2
     assert "--init" in capsys.readouterr().err
+    assert main([*asked, "--init", str(home / "ra"), "--with-valid"]) == 0
+    assert json.loads(capsys.readouterr().out)["clips"] == 16
+    assert main([*asked, "--init", str(home / "ess"), "--with-valid", "--stage", "ra"]) == 2
+    assert "stage finish alone" in capsys.readouterr().err
     assert main([*asked, "--init", str(home / "ra"), "--set", "ra.epochs=2"]) == 2
     assert "no settings" in capsys.readouterr().err
+
+
+def test_the_valid_split_teaches_the_ear_alone(home, after):
+    finish(
+        **{"manifest": [home / "manifest.csv"], "cache": home / "cache", "valid": True},
+        **{"init": home / "ra", "output": home / "more"},
+    )
+    more = RACLAP.from_pretrained(home / "more").finish.state_dict()
+    differs = {name for name, was in after.finish.state_dict().items() if (was != more[name]).any()}
+    assert differs
+    assert {name.split(".")[0] for name in differs} == {"ear"}
+    for name in FILES:
+        same = (home / "more" / name).read_bytes() == (home / "done" / name).read_bytes()
+        assert same == (name != "ear.safetensors")
 
 
 def test_values_lie_the_nearer_the_more_they_agree():
@@ -193,7 +216,7 @@ def test_what_training_left_out_need_not_be_in_the_manifest(home, tmp_path):
     clips = [c for c in read_manifest(home / "manifest.csv") if c.corpus == "hums"]
     write_manifest(clips, tmp_path / "m.csv")
     finish(manifest=[tmp_path / "m.csv"], init=home / "ra", output=tmp_path / "out")
-    for name in ("finish.safetensors", "eye.safetensors"):
+    for name in FILES:
         assert (tmp_path / "out" / name).read_bytes() == (home / "done" / name).read_bytes()
     with pytest.raises(InputError, match="did not leave out hums"):
         finish(
@@ -206,7 +229,7 @@ def test_what_training_left_out_need_not_be_in_the_manifest(home, tmp_path):
 
 def test_saving_unfinished_over_finished_leaves_nothing_of_it(before, after, tmp_path):
     after.save_pretrained(tmp_path)
-    names = [tmp_path / "finish.safetensors", tmp_path / "eye.safetensors"]
+    names = [tmp_path / name for name in FILES]
     assert all(path.is_file() for path in names)
     before.save_pretrained(tmp_path)
     assert not any(path.exists() for path in names)

@@ -304,7 +304,7 @@ def test_an_engine_opens_from_disk(tmp_path, monkeypatch, engine):
     assert [path.name for path in (tmp_path / "checkpoint").iterdir()] == ["values.npz"]
 
 
-def test_values_are_kept_between_starts_for_the_same_model_and_wording(tmp_path, monkeypatch):
+def test_values_are_kept_for_the_same_model_wording_and_glossary(tmp_path, monkeypatch):
     cache = tmp_path / "values.npz"
     first, again = StubModel(), StubModel()
     told = Reader(first, cache).classes
@@ -319,6 +319,10 @@ def test_values_are_kept_between_starts_for_the_same_model_and_wording(tmp_path,
     reworded = StubModel("other")
     _ = Reader(reworded, cache).classes
     assert reworded.texts_encoded
+    monkeypatch.setattr(reading.glossary, "digest", lambda: "of a new one")
+    glossed = StubModel("other")
+    _ = Reader(glossed, cache).classes
+    assert glossed.texts_encoded
 
 
 @pytest.mark.parametrize("content", [b"", b"no zip", b"PK\x03\x04 broken"])
