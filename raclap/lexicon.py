@@ -167,11 +167,7 @@ def emoji() -> Mapping[str, str]:
 @cache
 def learned() -> frozenset[str]:
     """Every word that training can meet."""
-    texts = [w.text for a in ATTRIBUTES for v in VALUES[a] for w in wordings(a, v, WIDE)]
-    texts += [wording.text for wording in grades(WIDE)]
-    texts += [re.sub(r"\{\w+\}", " ", frame.template) for frame in frames(WIDE)]
-    texts += [re.sub(r"\{\w*\}", " ", t) for each in prompt_frames("seen").values() for t in each]
-    return frozenset(word for text in texts for word in words(text))
+    return frozenset(word for text in (*_said(WIDE), *_prompting("seen")) for word in words(text))
 
 
 @cache
@@ -179,14 +175,21 @@ def vocabulary(*, wide: bool = False) -> tuple[str, ...]:
     """Every word of the plain tables, or of all; without repeats, in a fixed order."""
     texts = [*VALUES, *(value for values in VALUES.values() for value in values)]
     for pool in (*POOLS, WIDE) if wide else POOLS:
-        for attribute in ATTRIBUTES:
-            for value in VALUES[attribute]:
-                texts += [wording.text for wording in wordings(attribute, value, pool)]
-        texts += [wording.text for wording in grades(pool)]
-        texts += [re.sub(r"\{\w+\}", " ", frame.template) for frame in frames(pool)]
+        texts += _said(pool)
     texts += _split(_table("lexicon.toml")["spelling"]["known"])
     for pool in POOLS:
-        for listed in prompt_frames(pool).values():
-            texts += [re.sub(r"\{\w*\}", " ", template) for template in listed]
+        texts += _prompting(pool)
     texts += ["she her he his they their herself himself an and"]
     return tuple(dict.fromkeys(word for text in texts for word in words(text)))
+
+
+def _said(pool: str) -> list[str]:
+    """Wordings, degrees and frames of a pool, less the frames' slots."""
+    texts = [w.text for a in ATTRIBUTES for v in VALUES[a] for w in wordings(a, v, pool)]
+    texts += [wording.text for wording in grades(pool)]
+    return texts + [re.sub(r"\{\w+\}", " ", frame.template) for frame in frames(pool)]
+
+
+def _prompting(pool: str) -> list[str]:
+    """The frames of prompts, less their slots."""
+    return [re.sub(r"\{\w*\}", " ", t) for each in prompt_frames(pool).values() for t in each]

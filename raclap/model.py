@@ -56,8 +56,9 @@ _SHARDS = [
     for part in ("frozen", "encoder", "model")
     for tower in ("", "-text")
 ]
-_FINISHING = ("finish", "ear", "eye")  # who teaches one of them anew leaves the others' files alone
-_OPTIONAL = *_AFTER, _TEACHER = [f"{name}.safetensors" for name in (*_FINISHING, "teacher")]
+_FINISHING = ("finish", "ear", "eye")  # a file each: an ear taught anew leaves the rest as it is
+_FINISHED = [f"{part}.safetensors" for part in _FINISHING]
+_TEACHER = "teacher.safetensors"
 _CHECKSUMS = "checksums.json"
 _MIN_TEMPERATURE = 0.01
 _CLIPS_AT_ONCE = {"cpu": 1, "cuda": 16}  # in the upper layers; padding costs a CPU more
@@ -467,7 +468,7 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
             other = self.teacher._stored()
             differs = [name for name in other if not weights.same(state[name], other[name])]
             shards[_TEACHER] = {name: other[name] for name in differs}
-        for shard in _OPTIONAL:  # none of an older save stays
+        for shard in (*_FINISHED, _TEACHER):  # none of an older save stays
             (folder / shard).unlink(missing_ok=True)
         for shard, tensors in shards.items():
             weights.write(folder / shard, tensors, packed)
@@ -490,7 +491,7 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
             model = cls(**kwargs)
             _check_sums(folder)
             state = {}
-            for shard in (*_SHARDS, *_AFTER):
+            for shard in (*_SHARDS, *_FINISHED):
                 if (folder / shard).is_file():  # older checkpoints have fewer
                     state |= weights.read(folder / shard)
             model.load_state_dict(state)
