@@ -12,7 +12,8 @@ training leaves, each mended by what is learned of the training clips once the w
   read: how likely is each value of each attribute, for a text "does not say" among them. An `Eye`
   reads the text, too, and an `Ear` the emotion of the clip, from what the towers pooled; a glossary
   has its say where a text has words that training never had. What was read is added in directions
-  of its own, in which two values lie the nearer the more they agree.
+  of its own, in which two values lie the nearer the more they agree; to a text also as the vectors
+  of its values, so that it lies where other words for the same would.
 
 Deliberately not here: how these are learned (``finishing``).
 """
@@ -35,7 +36,10 @@ _EMOTION = ATTRIBUTES.index("emotion")
 _MEAN = 0.5
 _READING = 1.0  # weight of what was read, clip by text, beside the cosine
 _SHARPNESS = 2.0  # of a clip's reading, beside the model's own temperature
-_GLOSSED = 1.5  # of what a glossary has to say, in logarithms, beside what was read
+_COMPOSED = 1.0  # weight of the values' own vectors in a text, beside its vector
+_TRUST = 0.7  # in what a text is read for, in log odds: readers met words of training alone
+_GLOSSED = 1.5  # weight of what a glossary has to say, in logarithms, beside what was read
+_UNMOVED = -3.0  # evidence of a glossary that leaves the odds that something is said as they are
 _HUBNESS = 0.5
 _SPARE = 0.3  # a clip's part in the spare direction
 
@@ -89,13 +93,12 @@ class Finish(nn.Module):
             summaries: (N, J), what it pooled of them.
             evidence: (N, V), what `glossary.evidence` says of their new words.
         """
-        centred = self.centred_text(vectors)
+        told = glossed(self.told(vectors, summaries), evidence)
+        composed = _at_most_one(told @ self.centred_text(self.values))
+        centred = normalize(self.centred_text(vectors) + _COMPOSED * composed, dim=-1)
         excess = self.common(centred) - self.usual  # (N,)
         freed = normalize(centred - (_HUBNESS / _SPARE) * excess[:, None] * self.spare, dim=-1)
-        read = glossed(self.told(vectors, summaries), evidence) @ self.places
-        # Who mentions little adds little: a text that says nothing has no value to add.
-        read = read / read.norm(dim=-1, keepdim=True).clamp(min=1)
-        return normalize(freed + _READING * read, dim=-1)
+        return normalize(freed + _READING * _at_most_one(told @ self.places), dim=-1)
 
     def heard(self, vectors: Tensor, summaries: Tensor) -> Tensor:
         """Read clips: (N, V) roots of the probabilities of all values."""
@@ -122,14 +125,25 @@ class Finish(nn.Module):
         return nearness / self.scale
 
 
-def glossed(told: Tensor, evidence: Tensor) -> Tensor:
-    """Weigh what was read (N, V) by evidence (N, V), within each attribute.
+def _at_most_one(vectors: Tensor) -> Tensor:
+    """Shorten vectors (N, D) to length 1; a text that says little has little to add."""
+    return vectors / vectors.norm(dim=-1, keepdim=True).clamp(min=1)
 
-    How surely a text says something of an attribute stays; which value it says may change.
+
+def glossed(told: Tensor, evidence: Tensor) -> Tensor:
+    """Weigh what was read (N, V) by evidence (N, V), within each attribute and between them.
+
+    Readers are too sure of new words, so the odds that they give are flattened first. Evidence for
+    a value raises it above the others of its attribute, and the more there is for any of these, the
+    likelier does the text say something of the attribute. Without evidence, throughout 0, nothing
+    more is done.
     """
-    weighed = told * (_GLOSSED * evidence).exp()
+    new = evidence.amin(-1, keepdim=True) < 0  # (N, 1)
     parts = []
-    for before, after in zip(told.split(SIZES, dim=-1), weighed.split(SIZES, dim=-1), strict=True):
-        total = after.sum(-1, keepdim=True).clamp(min=1e-9)
-        parts.append(after * before.sum(-1, keepdim=True) / total)
+    for read, spoken in zip(told.split(SIZES, dim=-1), evidence.split(SIZES, dim=-1), strict=True):
+        says = read.sum(-1, keepdim=True)  # (N, 1), the probability that anything is said
+        odds = _TRUST * says.clamp(1e-9, 1 - 1e-6).logit()
+        odds = odds + new * (spoken.amax(-1, keepdim=True) - _UNMOVED)
+        logits = _TRUST * read.clamp(min=1e-9).log() + _GLOSSED * spoken
+        parts.append(odds.sigmoid() * logits.softmax(-1))
     return torch.cat(parts, dim=-1)

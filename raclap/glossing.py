@@ -46,7 +46,12 @@ _FAINT_PHRASE = 0.2
 # adjectives that only say what something belongs to.
 _TELLING_NOUNS = {4, 7, 10, 11, 12, 18, 26}
 _BELONGING, _NAMES = 1, -1
-_GENERAL = {*lexicon.words("being etc especially having someone something very one no not")}
+_GENERAL = {*lexicon.words("being etc especially having someone something very one")}
+# What a definition denies, as far as the clause goes, says nothing: "without fear" is not fearful.
+_DENIED = re.compile(
+    r"\b(?:not|no|nor|never|without|lack(?:s|ing)?|absence of|devoid of|free (?:from|of)"
+    r"|unable to|incapable of|opposite of)\b.*?(?=[,;()]|\bbut\b|$)"
+)
 
 
 @dataclass(slots=True)
@@ -86,12 +91,17 @@ def read(folder: Path) -> tuple[dict[tuple[str, int], _Meaning], dict[str, list[
                         range(0, 4 * int(fields[4 + 2 * count]), 4), links[1::4], strict=False
                     )
                 ],
-                defined=[w for w in lexicon.telling(gloss.split('"')[0]) if w not in _GENERAL],
+                defined=_defined_by(gloss.split('"')[0]),
             )
         for line in _lines(folder / f"index.{name}"):
             fields = line.split()
             senses[_plain(fields[0])] += [(kind, int(each)) for each in fields[-int(fields[2]) :]]
     return meanings, senses
+
+
+def _defined_by(definition: str) -> list[str]:
+    """The words by which a definition says what a meaning is."""
+    return [w for w in lexicon.telling(_DENIED.sub(" ", definition)) if w not in _GENERAL]
 
 
 def _tells(meaning: _Meaning, place: tuple[str, int]) -> bool:

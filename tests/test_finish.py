@@ -103,7 +103,7 @@ def test_half_of_each_sides_own_mean_is_taken_off(made):
     made.usual.fill_(0.0)
     made.voices.zero_()  # nothing in common with any
     expected = normalize(vectors - made.text_mean / 2, dim=-1)
-    torch.testing.assert_close(written(made, vectors), expected)
+    torch.testing.assert_close(written(made, vectors), expected, atol=1e-5, rtol=0)
     made.speech_mean.copy_(-vectors[0])
     found = made.speech(vectors, deaf(5))[:, :OWN]
     expected = normalize(vectors + vectors[0] / 2, dim=-1)[:, :OWN]
@@ -111,18 +111,18 @@ def test_half_of_each_sides_own_mean_is_taken_off(made):
 
 
 def test_a_text_that_says_nothing_gains_no_value(made):
-    assert written(made, units(5, 4))[:, OWN:-1].abs().max() < 1e-6
+    assert written(made, units(5, 4))[:, OWN:-1].abs().max() < 1e-5
 
 
-def test_a_text_gains_the_value_that_it_says(made):
+def test_a_text_gains_the_value_that_it_says_and_lies_nearer_to_its_vector(made):
     vectors, place = units(5, 4), FIRST + VALUES["emotion"].index("angry")
-    before = written(made, vectors)
+    composed = written(made, normalize(vectors + made.values[ANGRY], dim=-1))
     say(made, place)
-    expected = normalize(before + made.places[ANGRY], dim=-1)
-    torch.testing.assert_close(written(made, vectors), expected)
+    expected = normalize(composed + made.places[ANGRY], dim=-1)
+    torch.testing.assert_close(written(made, vectors), expected, atol=1e-3, rtol=0)
 
 
-def test_what_a_glossary_says_decides_which_value_not_whether_one_is_said():
+def test_a_glossary_weighs_values_and_whether_any_is_said():
     told = torch.zeros(2, sum(SIZES))
     told[0, FIRST : FIRST + 3] = torch.tensor([0.4, 0.2, 0.1])
     told[0, 0] = 0.5  # of another attribute
@@ -130,10 +130,20 @@ def test_what_a_glossary_says_decides_which_value_not_whether_one_is_said():
     evidence[:, FIRST + 1] = 0.0
     found = glossed(told, evidence)
     assert found[0, FIRST : FIRST + 3].argmax() == 1
-    assert float(found[0, FIRST : FIRST + 3].sum()) == pytest.approx(0.7)
-    assert float(found[0, 0]) == pytest.approx(0.5)  # alone it cannot change
-    assert not found[1].any()
-    torch.testing.assert_close(glossed(told, torch.zeros_like(evidence)), told)
+    emotion = LEVEL[ATTRIBUTES.index("emotion")]
+    assert float(found[0, emotion].sum()) > 0.9  # of 0.7
+    assert float(found[0, 0]) < 0.5  # nothing was found for it
+    assert found[1].sum() < 1e-3  # who hears nothing believes no hearsay
+    for level in LEVEL:
+        assert found[:, level].sum(1).max() <= 1 + 1e-6
+
+
+def test_without_a_new_word_the_odds_are_flattened_and_nothing_else():
+    told = torch.zeros(1, sum(SIZES))
+    told[0, FIRST : FIRST + 2] = torch.tensor([0.6, 0.3])
+    found = glossed(told, torch.zeros_like(told))[0, FIRST : FIRST + 2]
+    assert float(found.sum()) == pytest.approx(9**0.7 / (1 + 9**0.7), abs=1e-3)
+    assert float(found[0] / found[1]) == pytest.approx(2**0.7, abs=1e-3)
 
 
 def test_a_text_of_two_values_shares_its_gain(made):
@@ -141,7 +151,7 @@ def test_a_text_of_two_values_shares_its_gain(made):
     say(made, FIRST + VALUES["emotion"].index("angry"))
     say(made, other)  # gender comes first
     gain = written(made, units(5, 4))[:, OWN:-1].norm(dim=-1)
-    torch.testing.assert_close(gain, torch.full((5,), 0.5**0.5))
+    torch.testing.assert_close(gain, torch.full((5,), 0.5**0.5), atol=1e-3, rtol=0)
 
 
 def test_a_voice_is_read_for_the_value_nearest_to_it(made):
@@ -182,6 +192,7 @@ def test_a_text_near_to_every_voice_scores_less_for_all_alike(made):
         score = (heard @ written(made, text).T)[:, 0]
         # Lengths change a little, for all clips of one text alike, and the rest is taken off.
         length = (2 + 0.3**2) ** 0.5 * (1 + (excess / 0.6) ** 2) ** 0.5
-        torch.testing.assert_close(score, ((clips @ text.T)[:, 0] - excess / 2) / length)
+        expected = ((clips @ text.T)[:, 0] - excess / 2) / length
+        torch.testing.assert_close(score, expected, atol=1e-5, rtol=0)
     order = [heard @ written(made, common).T, clips @ common.T]
     assert order[0].argsort(0).equal(order[1].argsort(0))  # no clip is served worse than another

@@ -81,6 +81,20 @@ def test_the_database_is_read_as_its_manual_has_it(wordnet):
     assert meanings["v", 610].words == ["sound"]
 
 
+@pytest.mark.parametrize(
+    ("definition", "said"),
+    [
+        ("without fear; oblivious of dangers", ["oblivious", "dangers"]),
+        ("not cheerful; calm", ["calm"]),
+        ("lacking or deprived of joy (of a person)", ["person"]),
+        ("free from anger", []),
+        ("marked by notable sadness", ["marked", "notable", "sadness"]),
+    ],
+)
+def test_what_a_definition_denies_does_not_define(definition, said):
+    assert glossing._defined_by(definition) == said
+
+
 def test_a_missing_database_is_told_in_one_sentence(tmp_path, capsys):
     with pytest.raises(InputError, match="wordnet"):
         glossing.read(tmp_path)
