@@ -131,7 +131,8 @@ def endpoints(shelf: Shelf) -> None:
         hits = engine.search_text(
             query or "", int(top), where, without=without or "", varied=bool(varied)
         )
-        return {"query": query, "hits": _plain(engine, hits)}
+        understood = engine.understood(query or "").known
+        return {"query": query, "understood": understood, "hits": _plain(engine, hits)}
 
     def search_by_audio(clip: str, top: int = 10, gallery: str = "") -> dict:
         """Find the clips that sound most like a voice.

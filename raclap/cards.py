@@ -82,15 +82,32 @@ class Sound:
 
 
 def count(
-    hits: Sequence[Hit], where: dict[str, str], *, varied: bool = False, denied: str = ""
+    hits: Sequence[Hit],
+    where: dict[str, str],
+    *,
+    varied: bool = False,
+    asked: Style | None = None,
+    denied: str = "",
 ) -> str:
-    """Return the line that announces a result, with what the query said is not wanted."""
+    """Return the line that announces a result and tells what was understood of the query.
+
+    Args:
+        hits: best first.
+        where: the filter.
+        varied: few clips of one speaker.
+        asked: what the query is understood to ask for; ``None`` where there is no query.
+        denied: what the query itself does not want.
+    """
     only = f" among: {', '.join(word(*item) for item in where.items())}" if where else ""
     if not hits:
         return f"No clip{only}. Take a filter away."
     few = ", at most two of a speaker" if varied else ""
-    less = f", not “{denied}”" if denied else ""
-    return f"{len(hits)} clip{'s' if len(hits) > 1 else ''}{only}{few}{less}, best match first."
+    line = f"{len(hits)} clip{'s' if len(hits) > 1 else ''}{only}{few}, best match first."
+    if asked is None:
+        return line
+    said = [word(name, getattr(asked, name)) for name in ORDER if getattr(asked, name)]
+    said += [f"not “{denied}”"] if denied else []
+    return f"{line} Understood: {', '.join(said) or 'nothing in particular'}."
 
 
 def cards(
@@ -106,7 +123,8 @@ def cards(
     Args:
         hits: best first.
         sounds: audio and outline of a clip.
-        asked: what the query names; marks where a clip has it, comes near it or has it not.
+        asked: what the query is understood to ask for; marks where a clip has it, comes near it or
+            has it not.
         query: the description that they were found by; with one, each can be asked why.
         without: the description that was subtracted from the scores.
     """

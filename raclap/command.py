@@ -191,6 +191,7 @@ def search(args: Namespace) -> dict[str, Any]:
         ]
     return {
         "query": query,
+        **({} if args.clip else {"understood": engine.understood(query).known}),
         "hits": [
             {
                 "rank": hit.rank,

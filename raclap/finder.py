@@ -91,11 +91,9 @@ def finder(shelf: Shelf, chosen: gr.Textbox) -> tuple[Fitting, Callable[..., Non
         where = {name: value for name, value in zip(names, values, strict=True) if value}
         hits = engine.search_text(query, int(top), where, without=without, varied=varied)
         wanted, unwanted = engine.parted(query, without)
-        shown = cards.cards(
-            hits, sounds(engine), engine.mentioned(wanted), query=wanted, without=unwanted
-        )
-        denied = engine.parted(query)[1]
-        return cards.count(hits, where, varied=varied, denied=denied), shown
+        asked, denied = engine.understood(wanted), engine.parted(query)[1]
+        shown = cards.cards(hits, sounds(engine), asked, query=wanted, without=unwanted)
+        return cards.count(hits, where, varied=varied, asked=asked, denied=denied), shown
 
     def run_example(engine: Engine, text: str, *rest: Any) -> tuple[str, str, Markup]:
         return text, *search(engine, text, *rest)

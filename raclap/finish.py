@@ -85,15 +85,8 @@ class Finish(nn.Module):
         read = normalize(self.heard(vectors, summaries) @ self.places, dim=-1)
         return normalize(self.centred_speech(vectors) + read + _SPARE * self.spare, dim=-1)
 
-    def text(self, vectors: Tensor, summaries: Tensor, evidence: Tensor) -> Tensor:
-        """Finish unit vectors (N, D) of texts.
-
-        Args:
-            vectors: N texts, as the text tower has them.
-            summaries: (N, J), what it pooled of them.
-            evidence: (N, V), what `glossary.evidence` says of their new words.
-        """
-        told = glossed(self.told(vectors, summaries), evidence)
+    def text(self, vectors: Tensor, told: Tensor) -> Tensor:
+        """Finish unit vectors (N, D) of texts, given what `told` reads in them (N, V)."""
         composed = _at_most_one(told @ self.centred_text(self.values))
         centred = normalize(self.centred_text(vectors) + _COMPOSED * composed, dim=-1)
         excess = self.common(centred) - self.usual  # (N,)
@@ -107,9 +100,19 @@ class Finish(nn.Module):
         found[_EMOTION] = self.ear(summaries)
         return torch.cat(found, dim=-1).sqrt()
 
-    def told(self, vectors: Tensor, summaries: Tensor) -> Tensor:
-        """Read texts: (N, V) probabilities of all values, which sum to 1 or less by attribute."""
-        return (shares(self.reader(self.scale * vectors)) + self.eye(summaries)) / 2
+    def told(self, vectors: Tensor, summaries: Tensor, evidence: Tensor) -> Tensor:
+        """Read texts.
+
+        Args:
+            vectors: N texts, as the text tower has them.
+            summaries: (N, J), what it pooled of them.
+            evidence: (N, V), what `glossary.evidence` says of their new words.
+
+        Returns:
+            (N, V) probabilities of all values, which sum to 1 or less by attribute.
+        """
+        read = (shares(self.reader(self.scale * vectors)) + self.eye(summaries)) / 2
+        return glossed(read, evidence)
 
     def centred_speech(self, vectors: Tensor) -> Tensor:
         """Take half of the mean clip off: (N, D) unit vectors."""

@@ -47,6 +47,7 @@ from raclap import audio, glossary, query, weights
 from raclap.config import ALL_LAYERS, InputError, ModelConfig, TextConfig, from_dict, to_dict
 from raclap.files import digest_of, replacing
 from raclap.finish import Finish
+from raclap.style import SIZES
 from raclap.tiny import tiny_speech, tiny_text, tiny_tokenizer
 from raclap.towers import Frames, SpeechTower, TextTower
 
@@ -304,11 +305,23 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
             raise TypeError("encode_text takes a list of texts: encode_text([text])")
         if not len(texts):
             return torch.zeros(0, self.dim)
+        return self.understand(texts)[0]
+
+    @torch.inference_mode()
+    def understand(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """Encode N >= 1 descriptions, and tell what they say.
+
+        Returns:
+            (N, D) what `encode_text` gives, and (N, V) float32 probabilities of all values of all
+            attributes, in order; by attribute they sum to 1 or less. An unfinished model cannot
+            read: 0 throughout.
+        """
         vectors, summaries = self.read(texts)
         if self.finish is None:
-            return vectors.cpu()
-        told = glossary.evidence([self.clean(text) for text in texts])
-        return self.finish.text(vectors, summaries, torch.from_numpy(told).to(self.device)).cpu()
+            return vectors.cpu(), torch.zeros(len(texts), sum(SIZES))
+        evidence = torch.from_numpy(glossary.evidence([self.clean(text) for text in texts]))
+        told = self.finish.told(vectors, summaries, evidence.to(self.device))
+        return self.finish.text(vectors, told).cpu(), told.cpu()
 
     @torch.inference_mode()
     def read(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:

@@ -23,7 +23,7 @@ import numpy as np
 
 from raclap import audio, denial, glossary, prosody, query, style, wording
 from raclap.config import InputError
-from raclap.style import ATTRIBUTES, LEVELS, VALUES, Style
+from raclap.style import ATTRIBUTES, LEVELS, SIZES, VALUES, Style
 
 if TYPE_CHECKING:
     from raclap.model import RACLAP
@@ -37,6 +37,7 @@ _MEASURED = {
 # (temperature scaling, Guo et al. 2017): intensity was told right less often than was claimed.
 # Chosen on validation clips; of the other attributes these claim too much nowhere.
 _DOUBT = {"intensity": 0.3}
+_SURE = 0.7  # probability from which a description is taken to say something
 _TEXTS_AT_ONCE = 64
 _REMEMBERED = 32
 
@@ -86,6 +87,14 @@ def text_vectors(model: RACLAP, texts: Sequence[str]) -> np.ndarray:
     return np.concatenate(list(encode_texts(model, texts)))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A description: its (D,) unit vector, and what it surely says."""
+
+    vector: np.ndarray
+    style: Style
+
+
 class Reader:
     """Tells how clips are spoken by holding their vectors against texts.
 
@@ -99,6 +108,7 @@ class Reader:
         self.model, self._cache = model, cache
         self._heard: dict[bytes, np.ndarray] = {}  # digest of a waveform -> its vector
         self._known: dict[str, np.ndarray] = {}  # candidate description -> its vector
+        self._asked: dict[str, Asked] = {}  # by query
 
     @cached_property
     def classes(self) -> dict[str, np.ndarray]:
@@ -167,6 +177,23 @@ class Reader:
         """Return the values that a description asks for, its spelling mistakes put right."""
         return query.mentioned(query.normalize(self.parted(text)[0], self.model.vocabulary))
 
+    def asked(self, text: str) -> Asked:
+        """Encode a description and read it; who asks twice, as with another filter, waits once."""
+        asked = self._asked.get(text)
+        if asked is None:
+            vectors, told = (np.asarray(each) for each in self.model.understand([text]))
+            asked = Asked(vector=vectors[0].astype(np.float32), style=_surely(told[0]))
+            if len(self._asked) >= _REMEMBERED:  # by another thread's queries too
+                self._asked.clear()
+            self._asked[text] = asked
+        return asked
+
+    def understood(self, text: str) -> Style:
+        """Return what a description asks for: what it mentions, else what the model reads in it."""
+        wanted = self.parted(text)[0]
+        read = self.asked(wanted).style.known if wanted else {}
+        return Style(**{**read, **self.mentioned(text).known})
+
     def probabilities(self, vector: np.ndarray) -> dict[str, dict[str, float]]:
         """Return attribute -> value -> probability for one clip's (D,) vector."""
         told = {}
@@ -213,6 +240,18 @@ class Reader:
         with part.open("wb") as file:
             np.savez(file, key=np.array(key), **classes)
         part.replace(self._cache)
+
+
+def _surely(told: np.ndarray) -> Style:
+    """What is told (V,) with a probability of `_SURE` or more."""
+    by_attribute = zip(ATTRIBUTES, np.split(told, np.cumsum(SIZES)[:-1]), strict=True)
+    return Style(
+        **{
+            name: VALUES[name][int(shares.argmax())]
+            for name, shares in by_attribute
+            if shares.max() >= _SURE
+        }
+    )
 
 
 def measured_levels(measured: prosody.Prosody, named: dict[str, str]) -> dict[str, Level]:

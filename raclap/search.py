@@ -151,7 +151,8 @@ class Engine:
             InputError: empty or too long, or a filter that the gallery does not know.
         """
         texts = [text for text in self.parted(text, without) if text]
-        return self._hits(text_vectors(self.model, texts), top, where, varied)
+        vectors = np.stack([self.reader.asked(text).vector for text in texts])
+        return self._hits(vectors, top, where, varied)
 
     def parted(self, text: str, without: str = "") -> tuple[str, str]:
         """Part what is searched for from what counts against a clip.
@@ -241,6 +242,10 @@ class Engine:
     def mentioned(self, text: str) -> Style:
         """Return the values that a description asks for, its spelling mistakes put right."""
         return self.reader.mentioned(text)
+
+    def understood(self, text: str) -> Style:
+        """Return the values that a description asks for, in whatever words."""
+        return self.reader.understood(check_text(text))
 
     def describe(self, clip: str | Path | np.ndarray, top: int = 5) -> Reading:
         """Tell how a clip is spoken.

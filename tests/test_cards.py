@@ -154,3 +154,15 @@ def test_count_is_announced(hits: int, where: dict[str, str], line: str) -> None
     assert cards.count([hit(1, 0.5)] * hits, where) == line
     if hits:
         assert "two of a speaker" in cards.count([hit(1, 0.5)] * hits, where, varied=True)
+
+
+@pytest.mark.parametrize(
+    ("asked", "denied", "line"),
+    [
+        (Style(gender="female", emotion="sad"), "", "Understood: sad, woman."),
+        (Style(speed="low"), "angry", "Understood: slow, not “angry”."),
+        (Style(), "", "Understood: nothing in particular."),
+    ],
+)
+def test_what_was_understood_is_announced(asked: Style, denied: str, line: str) -> None:
+    assert cards.count([hit(1, 0.5)], {}, asked=asked, denied=denied).endswith(f" first. {line}")

@@ -45,6 +45,7 @@ def gallery(voices, capsys) -> Path:
 def test_index_then_search_by_text(gallery, run):
     result = run("search", "a low voice", "--gallery", gallery, "--top", 3)
     assert result["query"] == "a low voice"
+    assert result["understood"] == {"pitch": "low"}
     assert [hit["rank"] for hit in result["hits"]] == [1, 2, 3]
     assert set(result["hits"][0]) == {"rank", "id", "path", "score", *ATTRIBUTES}
     assert all(Path(hit["path"]).is_file() for hit in result["hits"])

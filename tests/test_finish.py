@@ -76,7 +76,8 @@ def spoken(made: Finish, vectors: torch.Tensor) -> torch.Tensor:
 
 
 def written(made: Finish, vectors: torch.Tensor) -> torch.Tensor:
-    return made.text(vectors, blind(len(vectors)), torch.zeros(len(vectors), sum(SIZES)))
+    nothing = torch.zeros(len(vectors), sum(SIZES))
+    return made.text(vectors, made.told(vectors, blind(len(vectors)), nothing))
 
 
 def both(made: Finish):

@@ -111,7 +111,8 @@ def test_vectors_are_finished_wherever_they_are_made(before, after, clips):
     told = torch.from_numpy(glossary.evidence(TEXTS))
     assert not told[:3].any()
     assert told[3].any()  # of this word the glossary knows more than training
-    said = after.finish.text(*before.read(TEXTS), told)
+    vectors, summaries = before.read(TEXTS)
+    said = after.finish.text(vectors, after.finish.told(vectors, summaries, told))
     torch.testing.assert_close(after.encode_text(TEXTS), said.detach(), atol=1e-5, rtol=0)
     assert (after.encode_text(TEXTS) - before.encode_text(TEXTS)).abs().max() > 0.05
     assert (after.encode_speech(paths) - before.encode_speech(paths)).abs().max() > 0.05

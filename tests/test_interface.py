@@ -75,6 +75,7 @@ def test_text_search_equals_the_engine(client: Client, engine: Engine) -> None:
     answer = client.predict("an angry man", 4, api_name="/search_by_text")
     expected = engine.search_text("an angry man", 4)
     assert answer["query"] == "an angry man"
+    assert answer["understood"] == {"gender": "male", "emotion": "angry"}
     assert [hit["id"] for hit in answer["hits"]] == [hit.clip.id for hit in expected]
     assert [hit["rank"] for hit in answer["hits"]] == [1, 2, 3, 4]
     assert np.allclose([hit["score"] for hit in answer["hits"]], [hit.score for hit in expected])

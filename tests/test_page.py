@@ -105,9 +105,19 @@ def test_marks_tell_what_fits_and_what_does_not(page: playwright.Page, engine: E
         expect(card.locator(".missed")).to_have_count(2 - sum(fits))
 
 
+def test_what_no_lookup_finds_is_marked_as_the_model_reads_it(page: playwright.Page) -> None:
+    _search(page, "xyzzy, whoever it is")
+    expect(_announced(page)).to_have_text("10 clips, best match first. Understood: sad.")
+    expect(page.locator(".hit .met, .hit .near, .hit .missed")).to_have_count(10)
+    _search(page, "qwrt")
+    expect(_announced(page)).to_contain_text("Understood: nothing in particular.")
+    expect(page.locator(".hit .met, .hit .near, .hit .missed")).to_have_count(0)
+
+
 def test_what_a_query_denies_is_said_and_not_marked(page: playwright.Page, engine: Engine) -> None:
     _search(page, "a man, not angry")
-    expect(_announced(page)).to_have_text("10 clips, not “angry”, best match first.")
+    said = "10 clips, best match first. Understood: man, not “angry”."
+    expect(_announced(page)).to_have_text(said)
     ids = [hit.clip.id for hit in engine.search_text("a man", 10, without="angry")]
     shown = page.locator(".hit [data-tell=similar]").all()
     assert [each.get_attribute("data-clip") for each in shown] == ids
@@ -119,7 +129,9 @@ def test_a_filter_narrows_the_results_at_once(page: playwright.Page) -> None:
     _search(page, "angry")
     page.get_by_label("Gender").click()
     page.get_by_role("option", name="woman (6)", exact=True).click()
-    expect(_announced(page)).to_have_text("6 clips among: woman, best match first.")
+    expect(_announced(page)).to_have_text(
+        "6 clips among: woman, best match first. Understood: angry."
+    )
     expect(page.locator(".hit")).to_have_count(6)
     expect(page.get_by_label("Language")).to_have_count(0)  # one language filters nothing
     page.get_by_role("button", name="Clear filters").click()
@@ -141,7 +153,7 @@ def test_a_link_reproduces_the_page(
     expect(page.get_by_label("How should it sound?")).to_have_value("an angry & sad man")
     expect(page.get_by_label("But not")).to_have_value("someone loud")
     expect(_announced(page)).to_have_text(
-        "3 clips among: man, at most two of a speaker, best match first."
+        "3 clips among: man, at most two of a speaker, best match first. Understood: angry, man."
     )
     assert complaints == []
 

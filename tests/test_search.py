@@ -304,6 +304,25 @@ def test_an_engine_opens_from_disk(tmp_path, monkeypatch, engine):
     assert [path.name for path in (tmp_path / "checkpoint").iterdir()] == ["values.npz"]
 
 
+def test_what_no_lookup_finds_is_understood_as_the_model_reads_it(engine):
+    assert engine.mentioned("a low xyzzy voice").known == {"pitch": "low"}
+    assert engine.understood("a low xyzzy voice").known == {"emotion": "sad", "pitch": "low"}
+    assert engine.understood("an angry xyzzy voice").known == {"emotion": "angry"}  # as it is named
+    assert engine.understood("a xyzzy voice, not a low one").known == {"emotion": "sad"}
+    assert engine.understood("qwrt").known == {}
+    with pytest.raises(InputError):
+        engine.understood(" ")
+
+
+def test_a_query_is_encoded_once_whatever_the_filter(engine):
+    asked = "a voice that nobody asked for before"
+    engine.search_text(asked)
+    before = engine.model.texts_encoded
+    assert engine.search_text(asked, 3, {"gender": "male"})
+    assert engine.understood(asked).known == {}
+    assert engine.model.texts_encoded == before
+
+
 def test_values_are_kept_for_the_same_model_wording_and_glossary(tmp_path, monkeypatch):
     cache = tmp_path / "values.npz"
     first, again = StubModel(), StubModel()
