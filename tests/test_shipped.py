@@ -98,6 +98,21 @@ def test_what_is_asked_for_is_found(engine, query, wanted):
 
 
 @pytest.mark.parametrize(
+    ("query", "style"),
+    [
+        ("a bloke who has had enough", {"gender": "male", "emotion": "angry"}),
+        ("a widow at a funeral", {"gender": "female", "emotion": "sad"}),
+        ("an auctioneer rattling off bids", {"speed": "high"}),
+        ("a voice", {}),
+        ("asdf", {}),
+    ],
+)
+def test_what_no_table_has_is_understood_nevertheless(engine, query, style):
+    assert engine.mentioned(query).emotion == ""
+    assert engine.understood(query).known == style
+
+
+@pytest.mark.parametrize(
     ("change", "start", "wanted", "least"),
     [
         ("a woman", {"gender": "male"}, {"gender": "female"}, 0.9),
