@@ -37,12 +37,13 @@ import torch
 from torch import Tensor
 
 from raclap import audio, query
+from raclap.reading import surely
 
 if TYPE_CHECKING:
     from raclap.model import RACLAP
 
 NOTHING_SAID = "a person speaking"
-OTHER = ""  # the attribute of words that the lexicon does not know
+OTHER = ""  # the attribute of words of which neither lexicon nor model knows what they are about
 _MOST_WINDOWS = 10  # in at most 15 s; 2 to the power of this many sets are pooled
 _LEAST_SECONDS = 0.25  # shorter windows hold hardly a syllable
 _MOST_UNITS = 7  # as many as there are attributes; twice as many texts with each one more
@@ -54,7 +55,8 @@ class Part:
     """What a description says of one thing, and what that adds to the score.
 
     Attributes:
-        attribute: what the words are about, ``""`` for words that the lexicon does not know.
+        attribute: what the words are about, as the lexicon has it, or the model reads them;
+            ``""`` if neither knows.
         value: what they say of it, ``""`` for such words.
         words: the words, ``…`` where others stand between them.
         contribution: cosine that they add; negative where they do not fit the clip.
@@ -134,15 +136,16 @@ def accounts(model: RACLAP, clips: np.ndarray, text: str) -> list[Account]:
     """Account for the scores of some clips.
 
     A part is what the text says of one attribute, all words that the lexicon does not know are
-    another one. Where it knows none of them the words themselves are the parts, neighbours joined
-    if there are more than seven. Contributions are exact Shapley values.
+    another one; if the model surely reads one thing in these, that is what they are about. Where
+    the lexicon knows no word the words themselves are the parts, neighbours joined if there are
+    more than seven. Contributions are exact Shapley values.
 
     Args:
         model: encodes the text with each set of parts left out, at most 256 texts.
         clips: (N, D) unit vectors.
         text: a description.
     """
-    words, units = _units(model.clean(text))
+    words, units = _units(model, text)
     nothing, shares = _divided(model, words, units)
     rest = clips.astype(np.float64) @ nothing  # (N,)
     added = clips.astype(np.float64) @ shares.T  # (N, U)
@@ -177,7 +180,7 @@ def word_by_time(model: RACLAP, waveform: np.ndarray, text: str) -> Relevance:
         waveform: (S,) float32 at 16 kHz, untrimmed.
         text: a description.
     """
-    words, units = _units(model.clean(text))
+    words, units = _units(model, text)
     nothing, shares = _divided(model, words, units)
     pieces, rows = _spread(model, words, units, nothing, shares)  # (W, D)
     edges, empty, moments = _heard(model, waveform)
@@ -213,8 +216,9 @@ def shapley(values: np.ndarray) -> np.ndarray:
 # ---------------------------------------------------------------------------------- the text
 
 
-def _units(text: str) -> tuple[list[str], list[_Unit]]:
-    """Split a cleaned text into words, and these into what is said of each attribute."""
+def _units(model: RACLAP, text: str) -> tuple[list[str], list[_Unit]]:
+    """Split a text, once cleaned, into words, and these into what is said of each attribute."""
+    text = model.clean(text)
     words = text.split() or [text]
     ends = np.cumsum([len(word) + 1 for word in words])  # single spaces: the text was cleaned
     owner: dict[int, str] = {}
@@ -230,6 +234,13 @@ def _units(text: str) -> tuple[list[str], list[_Unit]]:
     places: dict[str, list[int]] = {}
     for place in range(len(words)):
         places.setdefault(owner.get(place, OTHER), []).append(place)
+    if OTHER in places:  # what the lexicon does not know, the model may read
+        others = " ".join(words[place] for place in places[OTHER])
+        read = surely(np.asarray(model.understand([others])[1][0])).known
+        if len(read) == 1 and not read.keys() & places.keys():
+            values |= read
+            [name] = read
+            places = {name if each == OTHER else each: at for each, at in places.items()}
     return words, [_Unit(name, values.get(name, ""), tuple(at)) for name, at in places.items()]
 
 

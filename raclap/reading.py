@@ -182,7 +182,7 @@ class Reader:
         asked = self._asked.get(text)
         if asked is None:
             vectors, told = (np.asarray(each) for each in self.model.understand([text]))
-            asked = Asked(vector=vectors[0].astype(np.float32), style=_surely(told[0]))
+            asked = Asked(vector=vectors[0].astype(np.float32), style=surely(told[0]))
             if len(self._asked) >= _REMEMBERED:  # by another thread's queries too
                 self._asked.clear()
             self._asked[text] = asked
@@ -242,8 +242,8 @@ class Reader:
         part.replace(self._cache)
 
 
-def _surely(told: np.ndarray) -> Style:
-    """What is told (V,) with a probability of `_SURE` or more."""
+def surely(told: np.ndarray) -> Style:
+    """Return what `RACLAP.understand` tells of a text (V,) with a probability of .7 or more."""
     by_attribute = zip(ATTRIBUTES, np.split(told, np.cumsum(SIZES)[:-1]), strict=True)
     return Style(
         **{

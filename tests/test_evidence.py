@@ -138,6 +138,16 @@ def test_parts_are_what_the_text_says(model):
     ]
 
 
+def test_words_that_only_the_model_knows_are_named_by_what_it_reads(shipped):
+    speech = np.eye(1, shipped.dim, dtype=np.float32)
+    for text, expected in (
+        ("a bloke who has had enough", [("emotion", "angry"), ("gender", "male")]),
+        ("a man speaking of something", [("", ""), ("gender", "male")]),
+    ):
+        (account,) = accounts(shipped, speech, text)
+        assert [(part.attribute, part.value) for part in account.parts] == expected
+
+
 def test_words_without_attributes_are_parts_themselves(model):
     speech = np.eye(1, model.dim, dtype=np.float32)
     (account,) = accounts(model, speech, "what a robot")
