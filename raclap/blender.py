@@ -16,7 +16,6 @@ from raclap.answers import given, sounds, told
 from raclap.query import positive
 from raclap.search import Engine
 from raclap.shelf import Shelf
-from raclap.style import Style
 from raclap.widgets import (
     ARRIVE,
     EMPTY,
@@ -90,7 +89,7 @@ def blender(shelf: Shelf, chosen: gr.Textbox, tabs: gr.Tabs, change: Told) -> Fi
         own = engine.gallery.clips[engine.gallery.rows[picked]] if picked else None
         before = others(engine.search_clip(clip, len(engine.gallery.clips)), own)
         after = others(engine.blend(clip, asked, _MOST + 1), own, _MOST)
-        goal = engine.understood(positive(", ".join(asked))) if asked else Style()
+        goal = engine.understood(positive(", ".join(asked)))
         said = " and ".join(f"{text} × {weight:.1f}" for text, weight in asked.items())
         return (
             f"The clip with {said}." if said else "The clip as it is; say what should change.",

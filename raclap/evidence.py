@@ -234,14 +234,16 @@ def _units(model: RACLAP, text: str) -> tuple[list[str], list[_Unit]]:
     places: dict[str, list[int]] = {}
     for place in range(len(words)):
         places.setdefault(owner.get(place, OTHER), []).append(place)
+    named = OTHER
     if OTHER in places:  # what the lexicon does not know, the model may read
         others = " ".join(words[place] for place in places[OTHER])
         read = surely(np.asarray(model.understand([others])[1][0])).known
         if len(read) == 1 and not read.keys() & places.keys():
-            values |= read
-            [name] = read
-            places = {name if each == OTHER else each: at for each, at in places.items()}
-    return words, [_Unit(name, values.get(name, ""), tuple(at)) for name, at in places.items()]
+            [(named, values[OTHER])] = read.items()
+    return words, [
+        _Unit(named if name == OTHER else name, values.get(name, ""), tuple(at))
+        for name, at in places.items()
+    ]
 
 
 def _divided(

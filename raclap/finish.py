@@ -62,7 +62,7 @@ class Finish(nn.Module):
         ear: tells the emotion of a clip.
         spare: (D,) unit vector in which neither clips nor texts differ.
         voices: (``VOICES``, D) centred vectors of training clips.
-        usual: what a training description has in common with any voice.
+        usual: what a training description, not composed yet, has in common with any voice.
         scale: 1 / temperature.
     """
 

@@ -243,7 +243,7 @@ class Reader:
 
 
 def surely(told: np.ndarray) -> Style:
-    """Return what `RACLAP.understand` tells of a text (V,) with a probability of .7 or more."""
+    """Keep what is told of a text (V,), see `RACLAP.understand`, with a probability of `_SURE`."""
     by_attribute = zip(ATTRIBUTES, np.split(told, np.cumsum(SIZES)[:-1]), strict=True)
     return Style(
         **{

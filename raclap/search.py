@@ -245,7 +245,7 @@ class Engine:
 
     def understood(self, text: str) -> Style:
         """Return the values that a description asks for, in whatever words."""
-        return self.reader.understood(check_text(text))
+        return self.reader.understood(text)
 
     def describe(self, clip: str | Path | np.ndarray, top: int = 5) -> Reading:
         """Tell how a clip is spoken.
