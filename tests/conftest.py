@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import os
 import shutil
 import threading
@@ -36,6 +37,17 @@ if TYPE_CHECKING:
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+
+class _Loggers(dict):
+    """Loggers by name; going through them is safe while a thread adds some."""
+
+    def values(self) -> list:
+        return list(super().values())
+
+
+# Before each part of a test pytest goes through all loggers, while the page's threads still import.
+logging.Logger.manager.loggerDict = _Loggers(logging.Logger.manager.loggerDict)
 
 CHROMIUM = os.environ.get("RACLAP_TEST_CHROMIUM") or shutil.which("chromium")
 PATIENCE_MS = 60_000  # a busy machine is slow, not wrong
