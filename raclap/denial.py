@@ -1,14 +1,16 @@
 """What a query wants is parted from what it wants left out.
 
 In: a description such as "a man, not angry". Out: "a man" and "angry". A model that compares texts
-with voices finds what is denied first of all; a search can subtract it instead. Only values that
-the lexicon knows are parted, by lookup. Deliberately not here: how they are subtracted (`ranking`).
+with voices finds what is denied first of all; a search can subtract it instead. Values that the
+lexicon knows are parted by lookup, other words where somebody reads them. Deliberately not here:
+who does (`reading`), and how what is denied is subtracted (`ranking`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import zip_longest
 
 from raclap import lexicon
 from raclap.query import Mention, clean, mentions
@@ -18,12 +20,12 @@ _NOT = re.compile(
     r"(?<!\bif )(?<!\bwhy )\b(?:"  # "if not angry" means that it may be
     r"not|no|never|without|less|neither|nor|cannot|(?:is|are|was|does|do|did)n't|hardly|scarcely"
     r"|anything but|rather than|instead of|far from|devoid of|free (?:of|from)|lacking|minus|except"
-    r")\b"
+    r")\b(?! (?:only|merely|simply|solely|just)\b)"  # "not only angry" is angry
 )
-# What may stand between "not" and what is not wanted; "not only", for one, denies nothing.
+# What may stand between "not" and what is not wanted, as an adverb may right before it.
 _BETWEEN = frozenset(
     lexicon.words(
-        "a an the any at all so too very that as much overly really particularly quite more longer "
+        "a an the any at all so too very that as much overly really exactly quite more longer "
         "be being been in of with sound sounds sounding seem seems speak speaks speaking want hint "
         "trace sign bit least for"
     )
@@ -38,17 +40,19 @@ _HANGING = re.compile(
 _LEADING = re.compile(r"^(?:[\s,;.!?]|\b(?:but|and|or|ones?)\b)+")
 
 
-def parted(text: str) -> tuple[str, str]:
+def parted(text: str, reads: Callable[[str], bool] = lambda word: False) -> tuple[str, str]:
     """Part what a query wants from what it wants left out.
 
     "A man who is not angry, speaking fast" wants "a man, speaking fast", and nothing "angry".
 
     Args:
         text: a query; what `query.normalize` made of it, if misspelt words are to count.
+        reads: says whether a word that the lexicon does not know tells of a voice; asked only of
+            words that may be denied.
 
     Returns:
-        What is wanted, which may be empty, and what is not. A text that denies no value that the
-        lexicon knows comes back as it is, with an empty second part.
+        What is wanted, which may be empty, and what is not. A text that denies nothing known or
+        read comes back as it is, with an empty second part.
     """
     cleaned = clean(text)
     words = [*_WORD.finditer(cleaned)]
@@ -56,38 +60,51 @@ def parted(text: str) -> tuple[str, str]:
     kept, denied, done = [], [], 0
     for said in _NOT.finditer(cleaned):
         # "More or less" is a wording itself.
-        if said.start() < done or _within(said, named):
+        if said.start() < done or _at(said.start(), named):
             continue
-        if gone := _denied(words, said.end(), named):
+        after = [word for word in words if word.start() >= said.end()]
+        if gone := _denied(after, named, reads):
             kept.append(cleaned[done : said.start()])
-            denied += [cleaned[each.start : each.stop] for each in gone]
-            done = gone[-1].stop
+            denied += [cleaned[start:stop] for start, stop in gone]
+            done = gone[-1][1]
     if not denied:
         return text, ""
     kept = [_HANGING.sub("", _LEADING.sub("", part)) for part in (*kept, cleaned[done:])]
     return ", ".join(part for part in kept if part), ", ".join(denied)
 
 
-def _denied(words: Sequence[re.Match[str]], stop: int, named: Sequence[Mention]) -> list[Mention]:
-    """Find what is denied from a place on: "any anger", "very angry or sad"."""
+def _denied(
+    words: Sequence[re.Match[str]], named: Sequence[Mention], reads: Callable[[str], bool]
+) -> list[tuple[int, int]]:
+    """Find from where to where something is denied by these words: "any anger", "angry or sad"."""
     # "Not very sad" denies the sadness; the degree stands between.
     begins = {each.start for each in named}
     degrees = [m for m in named if m.attribute == "intensity" and {m.stop, m.stop + 1} & begins]
-    found: list[Mention] = []
-    for each in named:
-        if each.start < stop or each in degrees:
+
+    def told(word: re.Match[str]) -> tuple[int, int] | None:
+        if known := _at(word.start(), named):
+            return known.start, known.stop
+        return word.span() if word[0].isalpha() and reads(word[0]) else None
+
+    found: list[tuple[int, int]] = []
+    joined = True  # to the "not", or by "or" to what is denied already
+    for word, after in zip_longest(words, words[1:]):
+        start = word.start()
+        if (found and start < found[-1][1]) or word[0] in _BETWEEN or _at(start, degrees):
             continue
-        gap = {
-            word[0]
-            for word in words
-            if stop <= word.start() < each.start and not _within(word, degrees)
-        }
-        if not gap - _OR <= _BETWEEN or bool(found) != bool(gap & _OR):
+        if word[0] in _OR and not joined:
+            joined = True
+            continue
+        if word[0].endswith("ly") and not _at(start, named) and after and told(after):
+            continue
+        stretch = joined and told(word)
+        if not stretch:
             break
-        found.append(each)
-        stop = each.stop
+        found.append(stretch)
+        joined = False
     return found
 
 
-def _within(word: re.Match[str], stretches: Sequence[Mention]) -> bool:
-    return any(each.start <= word.start() < each.stop for each in stretches)
+def _at(place: int, stretches: Sequence[Mention]) -> Mention | None:
+    """Return the stretch that a place is in."""
+    return next((each for each in stretches if each.start <= place < each.stop), None)

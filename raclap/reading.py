@@ -37,7 +37,8 @@ _MEASURED = {
 # (temperature scaling, Guo et al. 2017): intensity was told right less often than was claimed.
 # Chosen on validation clips; of the other attributes these claim too much nowhere.
 _DOUBT = {"intensity": 0.3}
-_SURE = 0.7  # probability from which a description is taken to say something
+_SURE = 0.7  # probability from which a description is taken to say a value
+_TELLING = 0.8  # and a single word to say something of a voice, whatever it is
 _TEXTS_AT_ONCE = 64
 _REMEMBERED = 32
 
@@ -89,10 +90,11 @@ def text_vectors(model: RACLAP, texts: Sequence[str]) -> np.ndarray:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """A description: its (D,) unit vector, and what it surely says."""
+    """A description: its (D,) unit vector, what it surely says, and how likely it says anything."""
 
     vector: np.ndarray
     style: Style
+    telling: float
 
 
 class Reader:
@@ -169,8 +171,14 @@ class Reader:
         )
 
     def parted(self, text: str) -> tuple[str, str]:
-        """Part what a description wants from what it wants left out; see `denial.parted`."""
-        wanted, unwanted = denial.parted(query.normalize(text, self.model.vocabulary))
+        """Part what a description wants from what it wants left out; see `denial.parted`.
+
+        A word that the lexicon does not know is asked of the model.
+        """
+        wanted, unwanted = denial.parted(
+            query.normalize(text, self.model.vocabulary),
+            reads=lambda word: self.asked(word).telling >= _TELLING,
+        )
         return (wanted, unwanted) if unwanted else (text, "")
 
     def mentioned(self, text: str) -> Style:
@@ -182,7 +190,11 @@ class Reader:
         asked = self._asked.get(text)
         if asked is None:
             vectors, told = (np.asarray(each) for each in self.model.understand([text]))
-            asked = Asked(vector=vectors[0].astype(np.float32), style=surely(told[0]))
+            asked = Asked(
+                vector=vectors[0].astype(np.float32),
+                style=surely(told[0]),
+                telling=max(float(shares.sum()) for _, shares in _by_attribute(told[0])),
+            )
             if len(self._asked) >= _REMEMBERED:  # by another thread's queries too
                 self._asked.clear()
             self._asked[text] = asked
@@ -244,14 +256,18 @@ class Reader:
 
 def surely(told: np.ndarray) -> Style:
     """Keep what is told of a text (V,), see `RACLAP.understand`, with a probability of `_SURE`."""
-    by_attribute = zip(ATTRIBUTES, np.split(told, np.cumsum(SIZES)[:-1]), strict=True)
     return Style(
         **{
             name: VALUES[name][int(shares.argmax())]
-            for name, shares in by_attribute
+            for name, shares in _by_attribute(told)
             if shares.max() >= _SURE
         }
     )
+
+
+def _by_attribute(told: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield each attribute, and what is told (V,) of its values."""
+    return zip(ATTRIBUTES, np.split(told, np.cumsum(SIZES)[:-1]), strict=True)
 
 
 def measured_levels(measured: prosody.Prosody, named: dict[str, str]) -> dict[str, Level]:

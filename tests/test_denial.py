@@ -55,6 +55,32 @@ def test_what_denies_nothing_known_stays_as_it_is(text):
     assert parted(text) == (text, "")
 
 
+@pytest.mark.parametrize(
+    ("text", "wanted", "denied"),
+    [
+        ("a man who isn't gruvy, slow", "a man, slow", "gruvy"),
+        ("not gruvy or plonky", "", "gruvy, plonky"),
+        ("neither gruvy nor angry, a woman", "a woman", "gruvy, angry"),
+        ("not angry or very gruvy", "", "angry, gruvy"),
+        ("not utterly gruvy", "", "gruvy"),  # an adverb of it
+        ("not gruvily, a woman", "a woman", "gruvily"),  # an adverb by itself
+    ],
+)
+def test_a_word_that_is_read_is_denied_as_known_ones_are(text, wanted, denied):
+    read = {"gruvy", "plonky", "gruvily", "utterly"}
+    assert parted(text, read.__contains__) == (wanted, denied)
+
+
+@pytest.mark.parametrize(
+    "text", ["not a gruvy", "gruvy, not mauve", "not only gruvy", "not: gruvy", "gruvy or not"]
+)
+def test_only_what_is_denied_and_read_is_parted(text):
+    asked = []
+    assert parted(text, lambda word: bool(asked.append(word))) == (text, "")
+    assert all(word.isalpha() for word in asked)
+    assert not {"only", "a", "or"} & {*asked}
+
+
 @pytest.mark.parametrize("pool", ["wide", "unseen"])
 def test_no_description_of_the_grammar_denies_anything(pool):
     rng = random.Random(0)

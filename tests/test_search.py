@@ -150,6 +150,8 @@ def test_what_a_query_denies_is_not_wanted(engine):
     )
     assert engine.mentioned("a low voice, not an angry one").known == {"pitch": "low"}
     assert engine.parted("  an odd voice ") == ("an odd voice", "")
+    assert engine.parted("a man, not xyzzy") == ("a man", "xyzzy")  # which the model reads
+    assert engine.parted("a man, not qwrt") == ("a man, not qwrt", "")  # and this it does not
 
 
 def test_a_comparative_starts_from_what_is_heard_as_its_positive_does(engine, clips):

@@ -19,7 +19,7 @@ import pytest
 import soundfile
 from gradio_client import Client, handle_file
 
-from raclap import audio, essr
+from raclap import audio, denial, essr, lexicon
 from raclap.model import RACLAP
 from raclap.search import BUNDLED, CHECKPOINT, Engine
 
@@ -154,6 +154,30 @@ def test_what_is_denied_is_not_found(engine, frame):
             found = [hit.clip for hit in engine.search_text(frame.format(who, emotion))]
             assert {clip.gender for clip in found} == {gender}
             assert emotion not in {clip.emotion for clip in found}
+
+
+def test_what_is_denied_is_not_found_in_words_that_no_table_has(engine, monkeypatch):
+    """Emotions are told by the model alone, in words that training never had."""
+    looked_up = denial.mentions
+    monkeypatch.setattr(
+        denial, "mentions", lambda text: [m for m in looked_up(text) if m.attribute != "emotion"]
+    )
+    emotions = sorted({clip.emotion for clip in engine.gallery.clips} - {"neutral"})
+    asked = [
+        (emotion, wording.text)
+        for emotion in emotions
+        for wording in lexicon.wordings("emotion", emotion, "unseen")
+        if [each.attribute for each in looked_up(wording.text)] == ["emotion"]
+        and wording.text.isalpha()
+    ][::4]
+    found = [
+        hit.clip.emotion == emotion
+        for emotion, word in asked
+        for hit in engine.search_text(f"a woman, not {word}")
+    ]
+    print(f"{len(asked)} words, denied: {np.mean(found):.1%} of what is found is so")
+    assert len(asked) > 30
+    assert np.mean(found) < 0.1
 
 
 def test_less_of_an_emotion_leads_away_from_it(engine):
