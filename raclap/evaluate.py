@@ -51,9 +51,12 @@ def evaluate(model: RACLAP, clips: Sequence[Clip], protocol: Protocol | None = N
 
 
 def encode_texts(model: RACLAP, texts: Sequence[str]) -> np.ndarray:
-    """Encode many texts, with a progress bar: (M, D) float32 unit vectors of M >= 1."""
+    """Encode many texts, with a progress bar: (M, D) float32 unit vectors of M >= 1.
+
+    Nothing is looked up: what is measured is how words are read that training never had.
+    """
     starts = tqdm(range(0, len(texts), _TEXTS), "texts", leave=False, file=sys.stderr)
-    chunks = [model.encode_text(texts[start : start + _TEXTS]) for start in starts]
+    chunks = [model.encode_text(texts[start : start + _TEXTS], lookup=False) for start in starts]
     return np.concatenate([chunk.cpu().numpy() for chunk in chunks])
 
 

@@ -150,3 +150,11 @@ def glossed(told: Tensor, evidence: Tensor) -> Tensor:
         logits = _TRUST * read.clamp(min=1e-9).log() + _GLOSSED * spoken
         parts.append(odds.sigmoid() * logits.softmax(-1))
     return torch.cat(parts, dim=-1)
+
+
+def overruled(told: Tensor, known: Tensor) -> Tensor:
+    """Put what is known (N, V) in the place of what was read, in the attributes that it is of."""
+    parts = zip(told.split(SIZES, dim=-1), known.split(SIZES, dim=-1), strict=True)
+    return torch.cat(
+        [torch.where(sure.any(-1, keepdim=True), sure, read) for read, sure in parts], -1
+    )

@@ -46,7 +46,7 @@ from transformers.models.whisper.modeling_whisper import WhisperEncoder
 from raclap import audio, glossary, query, weights
 from raclap.config import ALL_LAYERS, InputError, ModelConfig, TextConfig, from_dict, to_dict
 from raclap.files import digest_of, replacing
-from raclap.finish import Finish
+from raclap.finish import Finish, overruled
 from raclap.style import SIZES
 from raclap.tiny import tiny_speech, tiny_text, tiny_tokenizer
 from raclap.towers import Frames, SpeechTower, TextTower
@@ -289,11 +289,12 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
         return tokens["input_ids"].to(self.device), tokens["attention_mask"].to(self.device)
 
     @torch.inference_mode()
-    def encode_text(self, texts: Sequence[str]) -> Tensor:
+    def encode_text(self, texts: Sequence[str], *, lookup: bool = True) -> Tensor:
         """Encode descriptions, each as a whole and in its clauses; see :meth:`read`.
 
         Args:
             texts: N descriptions in English; case, spacing and small typos do not matter.
+            lookup: as in `understand`.
 
         Returns:
             (N, D) float32 unit vectors.
@@ -305,11 +306,16 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
             raise TypeError("encode_text takes a list of texts: encode_text([text])")
         if not len(texts):
             return torch.zeros(0, self.dim)
-        return self.understand(texts)[0]
+        return self.understand(texts, lookup=lookup)[0]
 
     @torch.inference_mode()
-    def understand(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+    def understand(self, texts: Sequence[str], *, lookup: bool = True) -> tuple[Tensor, Tensor]:
         """Encode N >= 1 descriptions, and tell what they say.
+
+        Args:
+            texts: N descriptions in English.
+            lookup: take what the lexicon knows for said, whatever is read. It knows the words that
+                were kept from training, too: whoever measures how those are read does without.
 
         Returns:
             (N, D) what `encode_text` gives, and (N, V) float32 probabilities of all values of all
@@ -319,8 +325,11 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
         vectors, summaries = self.read(texts)
         if self.finish is None:
             return vectors.cpu(), torch.zeros(len(texts), sum(SIZES))
-        evidence = torch.from_numpy(glossary.evidence([self.clean(text) for text in texts]))
-        told = self.finish.told(vectors, summaries, evidence.to(self.device))
+        cleaned = [self.clean(text) for text in texts]
+        evidence = torch.from_numpy(glossary.evidence(cleaned)).to(self.device)
+        told = self.finish.told(vectors, summaries, evidence)
+        if lookup:
+            told = overruled(told, torch.from_numpy(query.looked_up(cleaned)).to(self.device))
         return self.finish.text(vectors, told).cpu(), told.cpu()
 
     @torch.inference_mode()

@@ -1,28 +1,33 @@
 """A free query is cleaned before it is encoded, and read for the values that it names.
 
 In: any text a person may type. Out: text fit for the tokenizer, and the `Style` that the lexicon
-recognises in it. The model does not need the latter: it tells a person why a clip was found.
+recognises in it, which the model heeds and which tells a person why a clip was found.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
+import numpy as np
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
 from raclap import glossary, lexicon
 from raclap.config import InputError
-from raclap.style import ATTRIBUTES, VALUES, Style
+from raclap.style import ATTRIBUTES, SIZES, VALUES, Style
 
 _WORD = re.compile(r"(?<![^\W\d_])[a-z]{4,}(?![^\W\d_])")  # Latin words worth correcting
 _PRONOUNS = {"she": "female", "her": "female", "he": "male", "his": "male", "him": "male"}
 _LONGEST = 8  # words in a phrase of the lexicon
 _POLITE = ("love to", "keen to", "eager to", "curious to", "interested in")  # "I'd love to hear"
+_PLACES = {
+    (attribute, value): place
+    for place, (attribute, value) in enumerate((a, v) for a in ATTRIBUTES for v in VALUES[a])
+}
 MAX_CHARACTERS = 1_000
 _NOTHING = ("", "")
 _DEGREES = ("degree", "utter", "modifier")
@@ -128,6 +133,25 @@ def mentioned(text: str) -> Style:
     for mention in mentions(text):
         found.setdefault(mention.attribute, mention.value)
     return Style(**found)
+
+
+def looked_up(texts: Sequence[str]) -> np.ndarray:
+    """Recognise by lookup what N texts name, as in `mentions`.
+
+    Args:
+        texts: queries; what `normalize` made of them, if misspelt words are to count.
+
+    Returns:
+        (N, V) float32, all values of all attributes in order: of an attribute that is named, equal
+        shares for its values that are; 0 throughout of others.
+    """
+    told = np.zeros((len(texts), sum(SIZES)), dtype=np.float32)
+    for row, text in zip(told, texts, strict=True):
+        for mention in mentions(text):
+            row[_PLACES[mention.attribute, mention.value]] = 1
+        for shares in np.split(row, np.cumsum(SIZES)[:-1]):
+            shares /= max(1, shares.sum())
+    return told
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ import torch
 from torch.nn.functional import normalize
 
 from raclap.ear import EMOTIONS
-from raclap.finish import VOICES, Finish, glossed
+from raclap.finish import VOICES, Finish, glossed, overruled
 from raclap.style import ATTRIBUTES, SIZES, VALUES
 
 D, OWN, WIDTH, BREADTH = (
@@ -145,6 +145,17 @@ def test_without_a_new_word_the_odds_are_flattened_and_nothing_else():
     found = glossed(told, torch.zeros_like(told))[0, FIRST : FIRST + 2]
     assert float(found.sum()) == pytest.approx(9**0.7 / (1 + 9**0.7), abs=1e-3)
     assert float(found[0] / found[1]) == pytest.approx(2**0.7, abs=1e-3)
+
+
+def test_what_is_known_overrules_what_was_read_of_its_attribute_alone():
+    read, known = torch.rand(2, sum(SIZES)), torch.zeros(2, sum(SIZES))
+    known[0, FIRST + 2 : FIRST + 4] = 0.5
+    found = overruled(read, known)
+    emotion = LEVEL[ATTRIBUTES.index("emotion")]
+    assert found[0, emotion].equal(known[0, emotion])
+    assert found[0, : emotion.start].equal(read[0, : emotion.start])
+    assert found[0, emotion.stop :].equal(read[0, emotion.stop :])
+    assert found[1].equal(read[1])
 
 
 def test_a_text_of_two_values_shares_its_gain(made):

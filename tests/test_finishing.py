@@ -10,12 +10,12 @@ import torch
 from hums import hums
 from safetensors.torch import load_file
 
-from raclap import audio, finishing, glossary, metrics
+from raclap import audio, finishing, glossary, metrics, query
 from raclap.__main__ import main
 from raclap.config import InputError, preset
 from raclap.corpus import read_manifest, write_manifest
 from raclap.evidence import accounts, word_by_time
-from raclap.finish import VOICES
+from raclap.finish import VOICES, overruled
 from raclap.finishing import finish, places
 from raclap.model import RACLAP
 from raclap.train import train
@@ -112,8 +112,13 @@ def test_vectors_are_finished_wherever_they_are_made(before, after, clips):
     assert not told[:3].any()
     assert told[3].any()  # of this word the glossary knows more than training
     vectors, summaries = before.read(TEXTS)
-    said = after.finish.text(vectors, after.finish.told(vectors, summaries, told))
-    torch.testing.assert_close(after.encode_text(TEXTS), said.detach(), atol=1e-5, rtol=0)
+    read = after.finish.told(vectors, summaries, told)
+    said = after.finish.text(vectors, read).detach()
+    torch.testing.assert_close(after.encode_text(TEXTS, lookup=False), said, atol=1e-5, rtol=0)
+    known = overruled(read, torch.from_numpy(query.looked_up(TEXTS)))
+    assert (known - read)[0].abs().max() > 0.01
+    said = after.finish.text(vectors, known).detach()
+    torch.testing.assert_close(after.encode_text(TEXTS), said, atol=1e-5, rtol=0)
     assert (after.encode_text(TEXTS) - before.encode_text(TEXTS)).abs().max() > 0.05
     assert (after.encode_speech(paths) - before.encode_speech(paths)).abs().max() > 0.05
 

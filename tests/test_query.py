@@ -4,11 +4,12 @@ import random
 import string
 import time
 
+import numpy as np
 import pytest
 
 from raclap import lexicon
-from raclap.query import clauses, mentioned, mentions, normalize, positive
-from raclap.style import Style
+from raclap.query import clauses, looked_up, mentioned, mentions, normalize, positive
+from raclap.style import ATTRIBUTES, VALUES, Style
 
 ENGLISH = {
     "angry",
@@ -124,6 +125,22 @@ def test_mentioned_values_are_recognised(text, style):
 def test_mentions_say_where_they_are(text, found):
     cleaned = normalize(text, ENGLISH)
     assert [(each.attribute, cleaned[each.start : each.stop]) for each in mentions(text)] == found
+
+
+def test_what_is_looked_up_has_equal_shares_of_its_attribute():
+    texts = ["she sounds sad, or sad and ANGRY, or angry", "it is very odd", "breathy"]
+    values = [(name, value) for name in ATTRIBUTES for value in VALUES[name]]
+    told = [
+        {value: float(share) for value, share in zip(values, row, strict=True) if share}
+        for row in looked_up(texts)
+    ]
+    assert told == [
+        {("gender", "female"): 1.0, ("emotion", "sad"): 0.5, ("emotion", "angry"): 0.5},
+        {},
+        {("phonation", "whispered"): 1.0},
+    ]
+    assert looked_up(texts).dtype == np.float32
+    assert looked_up([]).shape == (0, len(values))
 
 
 @pytest.mark.parametrize(
