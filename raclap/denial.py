@@ -17,10 +17,10 @@ from raclap.query import Mention, clean, mentions
 
 _WORD = re.compile(r"[^\W\d_]+(?:'[a-z]+)?|[^\w\s'-]")  # or a mark
 _NOT = re.compile(
-    r"(?<!\bif )(?<!\bwhy )\b(?:"  # "if not angry" means that it may be
-    r"not|no|never|without|less|neither|nor|cannot|(?:is|are|was|does|do|did)n't|hardly|scarcely"
+    r"(?<!\bif )(?<!\bwhy )(?<!\bcare )\b(?:"  # "if not angry" means that it may be
+    r"not|no|never|nothing|without|less|neither|nor|cannot|(?:is|are|was|does|do|did)n't|hardly|scarcely"
     r"|anything but|rather than|instead of|far from|devoid of|free (?:of|from)|lacking|minus|except"
-    r")\b(?! (?:only|merely|simply|solely|just)\b)"  # "not only angry" is angry
+    r")\b(?! (?:only|merely|simply|solely|just|care less)\b)"  # "not only angry" is angry
 )
 # What may stand between "not" and what is not wanted, as an adverb may right before it.
 _BETWEEN = frozenset(
@@ -31,6 +31,7 @@ _BETWEEN = frozenset(
     )
 )
 _OR = {"or", "nor"}
+_FEELING = {"emotion", "emotions", "feeling", "feelings", "expression"}  # none of it is neutral
 _THEIRS = {"he", "she", "him", "his", "her"}
 # What is left hanging before "not", as in "a man who is not angry", and after what is not wanted.
 _HANGING = re.compile(
@@ -98,7 +99,7 @@ def _denied(
         if word[0].endswith("ly") and not _at(start, named) and after and told(after):
             continue
         stretch = joined and told(word)
-        if not stretch:
+        if not stretch or word[0] in _FEELING:
             break
         found.append(stretch)
         joined = False

@@ -23,7 +23,8 @@ from raclap.style import ATTRIBUTES, SIZES, VALUES, Style
 _WORD = re.compile(r"(?<![^\W\d_])[a-z]{4,}(?![^\W\d_])")  # Latin words worth correcting
 _PRONOUNS = {"she": "female", "her": "female", "he": "male", "his": "male", "him": "male"}
 _LONGEST = 8  # words in a phrase of the lexicon
-_POLITE = ("love to", "keen to", "eager to", "curious to", "interested in")  # "I'd love to hear"
+# "I'd love to hear" asks for no love, nor does "couldn't care less" for sympathy.
+_IDLE = ("love to", "keen to", "eager to", "curious to", "interested in", "care less")
 _PLACES = {
     (attribute, value): place
     for place, (attribute, value) in enumerate((a, v) for a in ATTRIBUTES for v in VALUES[a])
@@ -238,7 +239,7 @@ def _longest(phrases: _Phrases, tokens: tuple[str, ...], start: int) -> tuple[in
 @cache
 def _phrases() -> tuple[_Phrases, _Phrases]:
     """What each phrase of the lexicon means, and each degree, less a leading article."""
-    meanings = {lexicon.words(phrase): _NOTHING for phrase in _POLITE}
+    meanings = {lexicon.words(phrase): _NOTHING for phrase in _IDLE}
     degrees: dict[tuple[str, ...], tuple[str, str]] = {}
     for attribute in ATTRIBUTES:
         for value in VALUES[attribute]:

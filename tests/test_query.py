@@ -104,6 +104,7 @@ def test_a_long_query_is_cleaned_in_time():
         ("pleasantly surprised", Style(emotion="surprise_positive")),
         ("under her breath", Style(gender="female", phonation="whispered")),
         ("make it sand", Style()),
+        ("he couldn't care less", Style(gender="male")),
         ("", Style()),
     ],
 )  # fmt: skip

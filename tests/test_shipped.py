@@ -149,6 +149,27 @@ def test_a_blend_moves_a_clip_toward_the_change(engine, change, start, wanted, l
     assert after > before
 
 
+def test_what_people_type_is_found(engine):
+    """240 queries, labelled, by writers who had seen nothing of this project."""
+    asked = json.loads(Path(__file__).with_name("queries.json").read_text())
+    styles = [clip.style.known for clip in engine.gallery.clips]
+    right, wrong = [], []
+    for each in asked:
+        wanted, denied = each["wants"].items(), each["denied"].items()
+        fitting = sum(wanted <= style.items() and not denied & style.items() for style in styles)
+        found = [hit.clip.style.known.items() for hit in engine.search_text(each["query"], 5)]
+        if denied:
+            wrong.append(np.mean([bool(denied & style) for style in found]))
+        if wanted and fitting:
+            fit = sum(wanted <= style and not denied & style for style in found)
+            right.append(fit / min(5, fitting))
+    print(f"{np.mean(right):.1%} of what is found fits, {np.mean(wrong):.1%} is denied")
+    assert len(right) > 180
+    assert np.mean(right) > 0.84
+    assert len(wrong) > 30
+    assert np.mean(wrong) < 0.03
+
+
 def test_what_is_not_wanted_is_not_found(engine):
     plain = engine.search_text("angry", 20)
     without = engine.search_text("angry", 20, without="a man")
