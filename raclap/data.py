@@ -32,12 +32,11 @@ from raclap.config import InputError, TrainConfig
 from raclap.corpus import Clip, measured
 from raclap.parallel import ALONE, Ranks
 from raclap.precision import mixed
-from raclap.style import ATTRIBUTES, VALUES, Style
+from raclap.style import ATTRIBUTES, EVERY_VALUE, VALUES, Style
 from raclap.towers import Frames, SpeechTower
 from raclap.wording import WIDE, Description, describe, partial, prompts
 
 SHARD = 256  # clips in one file of the cache
-EVERY_VALUE = [(attribute, value) for attribute in ATTRIBUTES for value in VALUES[attribute]]
 VERSION = 1  # raise when what the cache holds changes its meaning
 
 

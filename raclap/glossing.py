@@ -26,7 +26,7 @@ from scipy import sparse
 from raclap import glossary, lexicon
 from raclap.config import InputError
 from raclap.files import replacing
-from raclap.style import ATTRIBUTES, VALUES
+from raclap.style import EVERY_VALUE
 
 DEBIAN = Path("/usr/share/wordnet")
 _KINDS = {"n": "noun", "v": "verb", "a": "adj", "r": "adv"}
@@ -197,15 +197,14 @@ class Net:
         return reached[: len(self.words)]
 
 
-_EVERY = [(attribute, value) for attribute in ATTRIBUTES for value in VALUES[attribute]]
-_VALUES = len(_EVERY)
+_VALUES = len(EVERY_VALUE)
 
 
 def known() -> list[tuple[str, int]]:
     """Every wording of training, and which value it speaks for."""
     return [
         (wording.text.replace("{their}", ""), place)
-        for place, (attribute, value) in enumerate(_EVERY)
+        for place, (attribute, value) in enumerate(EVERY_VALUE)
         for wording in lexicon.wordings(attribute, value, lexicon.WIDE)
     ]
 

@@ -17,12 +17,12 @@ from torch.nn.functional import cross_entropy, normalize
 from raclap import loss, metrics, precision
 from raclap.config import RelationConfig, TrainConfig
 from raclap.corpus import Clip
-from raclap.data import EVERY_VALUE, Batch, value_vectors
+from raclap.data import Batch, value_vectors
 from raclap.loss import Loss
 from raclap.model import RACLAP, Output
 from raclap.parallel import ALONE, Ranks
 from raclap.relation import Wordings, likelihood, posterior, relation, within
-from raclap.style import ATTRIBUTES, SIZES, VALUES
+from raclap.style import ATTRIBUTES, EVERY_VALUE, SIZES, VALUES
 from raclap.towers import Frames
 from raclap.wording import Description
 

@@ -18,17 +18,14 @@ from rapidfuzz.distance import OSA
 
 from raclap import glossary, lexicon
 from raclap.config import InputError
-from raclap.style import ATTRIBUTES, SIZES, VALUES, Style
+from raclap.style import ATTRIBUTES, EVERY_VALUE, SIZES, VALUES, Style
 
 _WORD = re.compile(r"(?<![^\W\d_])[a-z]{4,}(?![^\W\d_])")  # Latin words worth correcting
 _PRONOUNS = {"she": "female", "her": "female", "he": "male", "his": "male", "him": "male"}
 _LONGEST = 8  # words in a phrase of the lexicon
 # "I'd love to hear" asks for no love, nor does "couldn't care less" for sympathy.
 _IDLE = ("love to", "keen to", "eager to", "curious to", "interested in", "care less")
-_PLACES = {
-    (attribute, value): place
-    for place, (attribute, value) in enumerate((a, v) for a in ATTRIBUTES for v in VALUES[a])
-}
+_PLACES = {value: place for place, value in enumerate(EVERY_VALUE)}
 MAX_CHARACTERS = 1_000
 _NOTHING = ("", "")
 _DEGREES = ("degree", "utter", "modifier")

@@ -34,6 +34,7 @@ VALUES: dict[str, tuple[str, ...]] = {
 }
 
 SIZES = [len(VALUES[attribute]) for attribute in ATTRIBUTES]
+EVERY_VALUE = [(attribute, value) for attribute in ATTRIBUTES for value in VALUES[attribute]]
 
 _ALIASES = {
     "neutral": "neutral normal natural",

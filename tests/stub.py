@@ -9,7 +9,7 @@ import soundfile
 import torch
 
 from raclap import audio, query
-from raclap.data import EVERY_VALUE
+from raclap.style import EVERY_VALUE
 
 DIM = 8
 SAD = EVERY_VALUE.index(("emotion", "sad"))

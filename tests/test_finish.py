@@ -10,7 +10,7 @@ from torch.nn.functional import normalize
 
 from raclap.ear import EMOTIONS
 from raclap.finish import VOICES, Finish, glossed, overruled
-from raclap.style import ATTRIBUTES, SIZES, VALUES
+from raclap.style import ATTRIBUTES, EVERY_VALUE, SIZES, VALUES
 
 D, OWN, WIDTH, BREADTH = (
     96,
@@ -18,7 +18,7 @@ D, OWN, WIDTH, BREADTH = (
     5,
     4,
 )  # of them are the vectors' own; after them the values', last the spare
-ANGRY = [(a, v) for a in ATTRIBUTES for v in VALUES[a]].index(("emotion", "angry"))
+ANGRY = EVERY_VALUE.index(("emotion", "angry"))
 FIRST = sum(SIZES[: ATTRIBUTES.index("emotion")]) + ATTRIBUTES.index("emotion")
 LEVEL = [slice(sum(SIZES[:at]), sum(SIZES[: at + 1])) for at in range(len(SIZES))]
 
@@ -159,7 +159,7 @@ def test_what_is_known_overrules_what_was_read_of_its_attribute_alone():
 
 
 def test_a_text_of_two_values_shares_its_gain(made):
-    other = [(a, v) for a in ATTRIBUTES for v in VALUES[a]].index(("gender", "male"))
+    other = EVERY_VALUE.index(("gender", "male"))
     say(made, FIRST + VALUES["emotion"].index("angry"))
     say(made, other)  # gender comes first
     gain = written(made, units(5, 4))[:, OWN:-1].norm(dim=-1)

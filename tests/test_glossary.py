@@ -7,9 +7,8 @@ import pytest
 
 from raclap import glossary, glossing, lexicon
 from raclap.config import InputError
-from raclap.data import EVERY_VALUE
 from raclap.query import normalize
-from raclap.style import VALUES
+from raclap.style import EVERY_VALUE, VALUES
 
 SAD, ANGRY = (EVERY_VALUE.index(("emotion", each)) for each in ("sad", "angry"))
 # Two clusters of adjectives, an adverb, a verb, and nouns of a feeling, an animal and a person's

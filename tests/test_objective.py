@@ -18,7 +18,7 @@ from raclap.model import RACLAP
 from raclap.objective import Objective
 from raclap.precision import mixed
 from raclap.relation import likelihood, posterior, relation
-from raclap.style import ATTRIBUTES, VALUES, Style, overlap
+from raclap.style import ATTRIBUTES, EVERY_VALUE, VALUES, Style, overlap
 from raclap.towers import Frames
 from raclap.wording import Description, describe
 
@@ -187,12 +187,11 @@ def test_a_drill_is_told_from_every_other_value(model, batch):
     found = cost(model, replace(batch, probes=probes, drills=drills), reading=0.5)
     torch.testing.assert_close(found.total, found.contrastive + 0.5 * found.reading)
     # By hand: a row of logits over all values, in the order of the attributes.
-    every = [(name, value) for name in ATTRIBUTES for value in VALUES[name]]
     with mixed(model.device):
         texts = [each.text for each in drills]
         texts += [probe.text for each in probes.values() for probe in each]
         text = model(batch.frames.on(model.device), model.pool_texts(texts)).text
     logits = model.scale * text[:3] @ text[3:].T
-    truth = torch.tensor([every.index(each) for each in said])
+    truth = torch.tensor([EVERY_VALUE.index(each) for each in said])
     expected = undrilled + torch.nn.functional.cross_entropy(logits, truth)
     torch.testing.assert_close(found.reading, expected, rtol=1e-3, atol=1e-3)

@@ -9,7 +9,7 @@ import pytest
 
 from raclap import lexicon
 from raclap.query import clauses, looked_up, mentioned, mentions, normalize, positive
-from raclap.style import ATTRIBUTES, VALUES, Style
+from raclap.style import EVERY_VALUE, Style
 
 ENGLISH = {
     "angry",
@@ -130,9 +130,8 @@ def test_mentions_say_where_they_are(text, found):
 
 def test_what_is_looked_up_has_equal_shares_of_its_attribute():
     texts = ["she sounds sad, or sad and ANGRY, or angry", "it is very odd", "breathy"]
-    values = [(name, value) for name in ATTRIBUTES for value in VALUES[name]]
     told = [
-        {value: float(share) for value, share in zip(values, row, strict=True) if share}
+        {value: float(share) for value, share in zip(EVERY_VALUE, row, strict=True) if share}
         for row in looked_up(texts)
     ]
     assert told == [
@@ -141,7 +140,7 @@ def test_what_is_looked_up_has_equal_shares_of_its_attribute():
         {("phonation", "whispered"): 1.0},
     ]
     assert looked_up(texts).dtype == np.float32
-    assert looked_up([]).shape == (0, len(values))
+    assert looked_up([]).shape == (0, len(EVERY_VALUE))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from raclap import lexicon, wording
-from raclap.style import ATTRIBUTES, VALUES, Style
+from raclap.style import ATTRIBUTES, EVERY_VALUE, VALUES, Style
 
 # The fewest wordings of a value: seen, unseen, both.
 LEAST = {
@@ -22,7 +22,6 @@ LEAST = {
 }
 CORE = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
 ALL = ("seen", "unseen", "wide")
-PAIRS = [(attribute, value) for attribute in ATTRIBUTES for value in VALUES[attribute]]
 FULL = Style(
     gender="female",
     emotion="angry",
@@ -139,7 +138,7 @@ def test_stemmer_sees_through_word_families():
     assert not roots("fury") & roots("rage")
 
 
-@pytest.mark.parametrize(("attribute", "value"), PAIRS)
+@pytest.mark.parametrize(("attribute", "value"), EVERY_VALUE)
 def test_enough_wordings(attribute, value):
     seen, unseen = (len(lexicon.wordings(attribute, value, pool)) for pool in wording.POOLS)
     kind = "core" if value in CORE else attribute
@@ -168,7 +167,7 @@ def test_unseen_key_words_are_of_other_families(attribute):
 
 
 @pytest.mark.parametrize("pool", ALL)
-@pytest.mark.parametrize(("attribute", "value"), PAIRS)
+@pytest.mark.parametrize(("attribute", "value"), EVERY_VALUE)
 def test_every_value_fills_a_frame_at_once(attribute, value, pool):
     rng = random.Random(9)
     styles = [Style(**{attribute: value})]
@@ -188,7 +187,7 @@ def test_the_plainest_names_are_seen():
     )
     seen = {
         item.text
-        for attribute, value in PAIRS
+        for attribute, value in EVERY_VALUE
         for item in lexicon.wordings(attribute, value, "seen")
     }
     assert set(plain.split()) <= seen
@@ -196,7 +195,7 @@ def test_the_plainest_names_are_seen():
 
 def test_a_wording_belongs_to_one_value_and_pool():
     owners = {}
-    for (attribute, value), pool in itertools.product(PAIRS, ("wide", "unseen")):
+    for (attribute, value), pool in itertools.product(EVERY_VALUE, ("wide", "unseen")):
         for item in lexicon.wordings(attribute, value, pool):
             plain = re.sub(r"^an? ", "", item.text)
             owners.setdefault((item.form in ("degree", "utter", "modifier"), plain), set()).add(
@@ -206,14 +205,14 @@ def test_a_wording_belongs_to_one_value_and_pool():
 
 
 def test_nothing_is_said_by_negation():
-    for (attribute, value), pool in itertools.product(PAIRS, ALL):
+    for (attribute, value), pool in itertools.product(EVERY_VALUE, ALL):
         for item in lexicon.wordings(attribute, value, pool):
             assert not {"not", "no", "never", "without", "hardly", "barely"} & set(
                 lexicon.words(item.text)
             )
 
 
-@pytest.mark.parametrize(("attribute", "value"), PAIRS)
+@pytest.mark.parametrize(("attribute", "value"), EVERY_VALUE)
 def test_the_wide_pool_is_the_seen_one_and_more(attribute, value):
     seen, wide = (lexicon.wordings(attribute, value, pool) for pool in ("seen", "wide"))
     assert set(seen) <= set(wide)
@@ -318,7 +317,7 @@ def test_mild_styles_are_never_put_in_extreme_words():
 
 
 @pytest.mark.parametrize("pool", wording.POOLS)
-@pytest.mark.parametrize(("attribute", "value"), PAIRS)
+@pytest.mark.parametrize(("attribute", "value"), EVERY_VALUE)
 def test_prompts_hold_the_wordings_and_nothing_else(attribute, value, pool):
     texts = wording.prompts(attribute, value, pool=pool)
     assert texts == wording.prompts(attribute, value, pool=pool)
