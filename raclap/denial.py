@@ -85,7 +85,8 @@ def _denied(
     def told(word: re.Match[str]) -> tuple[int, int] | None:
         if known := _at(word.start(), named):
             return known.start, known.stop
-        return word.span() if word[0].isalpha() and reads(word[0]) else None
+        telling = word[0].isalpha() and word[0] not in _FEELING and reads(word[0])
+        return word.span() if telling else None
 
     found: list[tuple[int, int]] = []
     joined = True  # to the "not", or by "or" to what is denied already
@@ -99,7 +100,7 @@ def _denied(
         if word[0].endswith("ly") and not _at(start, named) and after and told(after):
             continue
         stretch = joined and told(word)
-        if not stretch or word[0] in _FEELING:
+        if not stretch:
             break
         found.append(stretch)
         joined = False

@@ -14,7 +14,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from string import Formatter
 
-from raclap.style import ATTRIBUTES, VALUES
+from raclap.style import EVERY_VALUE, VALUES
 
 # Plain words, some of them kept from training; and all that training may use: seen and more.
 POOLS = ("seen", "unseen")
@@ -185,7 +185,7 @@ def vocabulary(*, wide: bool = False) -> tuple[str, ...]:
 
 def _said(pool: str) -> list[str]:
     """Wordings, degrees and frames of a pool, less the frames' slots."""
-    texts = [w.text for a in ATTRIBUTES for v in VALUES[a] for w in wordings(a, v, pool)]
+    texts = [w.text for each in EVERY_VALUE for w in wordings(*each, pool)]
     texts += [wording.text for wording in grades(pool)]
     return texts + [re.sub(r"\{\w+\}", " ", frame.template) for frame in frames(pool)]
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -18,7 +19,7 @@ from rapidfuzz.distance import OSA
 
 from raclap import glossary, lexicon
 from raclap.config import InputError
-from raclap.style import ATTRIBUTES, EVERY_VALUE, SIZES, VALUES, Style
+from raclap.style import EVERY_VALUE, Style
 
 _WORD = re.compile(r"(?<![^\W\d_])[a-z]{4,}(?![^\W\d_])")  # Latin words worth correcting
 _PRONOUNS = {"she": "female", "her": "female", "he": "male", "his": "male", "him": "male"}
@@ -143,12 +144,12 @@ def looked_up(texts: Sequence[str]) -> np.ndarray:
         (N, V) float32, all values of all attributes in order: of an attribute that is named, equal
         shares for its values that are; 0 throughout of others.
     """
-    told = np.zeros((len(texts), sum(SIZES)), dtype=np.float32)
+    told = np.zeros((len(texts), len(EVERY_VALUE)), dtype=np.float32)
     for row, text in zip(told, texts, strict=True):
-        for mention in mentions(text):
-            row[_PLACES[mention.attribute, mention.value]] = 1
-        for shares in np.split(row, np.cumsum(SIZES)[:-1]):
-            shares /= max(1, shares.sum())
+        named = {(mention.attribute, mention.value) for mention in mentions(text)}
+        count = Counter(attribute for attribute, _ in named)
+        for attribute, value in named:
+            row[_PLACES[attribute, value]] = 1 / count[attribute]
     return told
 
 
@@ -238,11 +239,10 @@ def _phrases() -> tuple[_Phrases, _Phrases]:
     """What each phrase of the lexicon means, and each degree, less a leading article."""
     meanings = {lexicon.words(phrase): _NOTHING for phrase in _IDLE}
     degrees: dict[tuple[str, ...], tuple[str, str]] = {}
-    for attribute in ATTRIBUTES:
-        for value in VALUES[attribute]:
-            for pool in (lexicon.WIDE, "unseen"):
-                for wording in lexicon.wordings(attribute, value, pool):
-                    phrase = lexicon.words(re.sub(r"^an? ", "", wording.text))
-                    table = degrees if wording.form in _DEGREES else meanings
-                    table.setdefault(phrase, (attribute, value))
+    for attribute, value in EVERY_VALUE:
+        for pool in (lexicon.WIDE, "unseen"):
+            for wording in lexicon.wordings(attribute, value, pool):
+                phrase = lexicon.words(re.sub(r"^an? ", "", wording.text))
+                table = degrees if wording.form in _DEGREES else meanings
+                table.setdefault(phrase, (attribute, value))
     return meanings, degrees

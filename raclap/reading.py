@@ -23,7 +23,7 @@ import numpy as np
 
 from raclap import audio, denial, glossary, prosody, query, style, wording
 from raclap.config import InputError
-from raclap.style import ATTRIBUTES, LEVELS, SIZES, VALUES, Style
+from raclap.style import ATTRIBUTES, EVERY_VALUE, LEVELS, SIZES, VALUES, Style
 
 if TYPE_CHECKING:
     from raclap.model import RACLAP
@@ -126,8 +126,7 @@ class Reader:
                 for pool in ("seen", "unseen")
                 for text in wording.prompts(name, value, pool=pool)
             ]
-            for name in ATTRIBUTES
-            for value in VALUES[name]
+            for name, value in EVERY_VALUE
         }
         key = hashlib.sha256(
             json.dumps([self.model.fingerprint, glossary.digest(), *prompts.values()]).encode()
