@@ -42,7 +42,7 @@ def about(threads: int) -> dict[str, object]:
         "threads": threads,
         "cores": os.cpu_count(),
         "machine": platform.machine(),
-        "bfloat16": precision.FAST_BFLOAT16,
+        "precision": precision.FAST,
         "torch": torch.__version__,
         "faiss": faiss.__version__,
         "load_before": round(os.getloadavg()[0], 2),

@@ -23,13 +23,13 @@ from transformers.models.whisper.modeling_whisper import WhisperEncoder
 from raclap import prosody
 from raclap.audio import RATE_HZ
 from raclap.config import PROSODY_ALONE, InputError, SpeechConfig, TextConfig
-from raclap.precision import ATTENTION, halve
+from raclap.precision import ATTENTION, reduce
 from raclap.style import CUTS, MIN_NUCLEI
 
 # All of a Whisper layer's multiplications by weights, and whether only what rounds again to
 # bfloat16 takes their results.
-_HALVED = {f"self_attn.{name}_proj": name != "out" for name in ("q", "k", "v", "out")}
-_HALVED |= {"fc1": True, "fc2": False}
+_LINEAR = {f"self_attn.{name}_proj": name != "out" for name in ("q", "k", "v", "out")}
+_LINEAR |= {"fc1": True, "fc2": False}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +105,7 @@ class WhisperBackbone(nn.Module):
         self.cut = min(config.frozen_layers, len(encoder.layers))
         self.tail = int(config.tail_seconds * RATE_HZ)
         self.mel = WhisperFeatureExtractor(feature_size=encoder.config.num_mel_bins)
-        halve(encoder.layers, _HALVED)
+        reduce(encoder.layers, _LINEAR)
         encoder.set_attn_implementation(ATTENTION)
         self.states, self.width = len(encoder.layers) + 1, encoder.config.d_model
 
@@ -389,7 +389,7 @@ class TextTower(nn.Module):
         self.encoder = encoder
         for layer in encoder.encoder.layer:
             named = [n for n, module in layer.named_modules() if isinstance(module, nn.Linear)]
-            halve([layer], dict.fromkeys(named, False))
+            reduce([layer], dict.fromkeys(named, False))
         self.projection = nn.Sequential(
             nn.Linear(encoder.config.hidden_size, config.hidden),
             nn.ReLU(),

@@ -55,6 +55,6 @@ def vectors() -> dict[str, np.ndarray]:
 
 
 if __name__ == "__main__":
-    precision.FAST_BFLOAT16 = False
+    precision.FAST = "float32"
     np.savez(FILE, **vectors())
     print(f"{FILE.name}: {len(CLIPS)} clips, {len(TEXTS)} texts")

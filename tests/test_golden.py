@@ -12,13 +12,13 @@ from raclap import precision
 AGAIN = "after a change of the checkpoint on purpose, make them anew with: python tests/golden.py"
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["float32", "bfloat16"])
+@pytest.fixture(scope="module", params=["float32", "bfloat16", "int8"])
 def found(request):
-    """With and without half precision; what a processor does not have it emulates, if it can."""
-    if request.param and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+    """In every precision; what a processor does not have it emulates, if it can."""
+    if request.param == "bfloat16" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
         pytest.skip("this processor cannot even emulate bfloat16")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(precision, "FAST_BFLOAT16", request.param)
+        patch.setattr(precision, "FAST", request.param)
         yield golden.vectors()
 
 

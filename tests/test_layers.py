@@ -15,7 +15,7 @@ SHARED = (
     *("config", "files", "audio", "prosody", "style"),
     *("lexicon", "glossary", "query", "denial", "wording"),
     *("layouts", "tables", "corpus", "transfer", "unpack", "homes"),
-    *("precision", "towers", "tiny", "weights", "ear", "eye", "finish", "model", "relation"),
+    *("weights", "precision", "towers", "tiny", "ear", "eye", "finish", "model", "relation"),
     *("canvas", "heatmaps"),
 )
 LEARNING = (

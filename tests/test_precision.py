@@ -1,4 +1,4 @@
-"""Half precision changes speed, not weights. Run: python -m pytest tests/test_precision.py."""
+"""Fewer bits change speed, not weights. Run: python -m pytest tests/test_precision.py."""
 
 from __future__ import annotations
 
@@ -10,13 +10,17 @@ from torch import nn
 from torch.nn.functional import scaled_dot_product_attention
 
 from raclap import precision
-from raclap.precision import Halved, attend, halve
+from raclap.precision import Reduced, attend, reduce
+from raclap.weights import eighths
 
 
 @pytest.fixture
 def layer() -> nn.Linear:
     torch.manual_seed(0)
-    return nn.Linear(64, 32)
+    layer = nn.Linear(64, 32)
+    with torch.no_grad():
+        layer.weight.copy_(eighths(layer.weight))
+    return layer
 
 
 @pytest.fixture
@@ -24,20 +28,33 @@ def fast(monkeypatch):
     """As on a processor that has bfloat16; others emulate it to the same figures, if they can."""
     if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
         pytest.skip("this processor cannot even emulate bfloat16")
-    monkeypatch.setattr(precision, "FAST_BFLOAT16", True)
+    monkeypatch.setattr(precision, "FAST", "bfloat16")
+
+
+@pytest.fixture(params=["bfloat16", "int8"])
+def form(request, monkeypatch):
+    if request.param == "bfloat16":
+        request.getfixturevalue("fast")
+    monkeypatch.setattr(precision, "FAST", request.param)
+
+
+@pytest.fixture
+def in_bytes(monkeypatch):
+    """As on a processor that multiplies eight bits quickly; others do it slowly."""
+    monkeypatch.setattr(precision, "FAST", "int8")
 
 
 def test_inference_is_close_and_in_half_precision(layer, fast):
     x = torch.randn(5, 64)
     with torch.inference_mode():
-        found, exact = Halved.of(layer)(x), layer(x)
+        found, exact = Reduced.of(layer)(x), layer(x)
     assert found.dtype == torch.float32
     assert not torch.equal(found, exact)
     assert torch.cosine_similarity(found, exact).min() > 0.9999
 
 
 def test_what_another_halved_layer_takes_stays_halved(layer, fast):
-    first, second = Halved.of(layer), Halved.of(nn.Linear(32, 8))
+    first, second = Reduced.of(layer), Reduced.of(nn.Linear(32, 8))
     first.stays = True
     with torch.inference_mode():
         between = first(torch.randn(5, 64))
@@ -45,28 +62,28 @@ def test_what_another_halved_layer_takes_stays_halved(layer, fast):
         assert second(between).dtype == torch.float32
 
 
-def test_training_stays_in_full_precision(layer, fast):
+def test_training_stays_in_full_precision(layer, form):
     x = torch.randn(5, 64)
-    assert torch.equal(Halved.of(layer)(x), layer(x))
+    assert torch.equal(Reduced.of(layer)(x), layer(x))
 
 
-def test_without_bfloat16_nothing_changes(layer, monkeypatch):
-    monkeypatch.setattr(precision, "FAST_BFLOAT16", False)
+def test_where_nothing_is_faster_nothing_changes(layer, monkeypatch):
+    monkeypatch.setattr(precision, "FAST", "float32")
     x = torch.randn(5, 64)
     with torch.inference_mode():
-        assert torch.equal(Halved.of(layer)(x), layer(x))
+        assert torch.equal(Reduced.of(layer)(x), layer(x))
 
 
-def test_full_precision_can_be_kept(layer, fast):
+def test_full_precision_can_be_kept(layer, form):
     x = torch.randn(5, 64)
     with torch.inference_mode():
         with precision.full():
-            assert torch.equal(Halved.of(layer)(x), layer(x))
-        assert not torch.equal(Halved.of(layer)(x), layer(x))
+            assert torch.equal(Reduced.of(layer)(x), layer(x))
+        assert not torch.equal(Reduced.of(layer)(x), layer(x))
 
 
-def test_weights_that_change_in_place_are_halved_again(layer, fast):
-    halved, x = Halved.of(layer), torch.randn(5, 64)
+def test_weights_that_change_in_place_are_reduced_again(layer, form):
+    halved, x = Reduced.of(layer), torch.randn(5, 64)
     with torch.inference_mode():
         before = halved(x)
     with torch.no_grad():
@@ -79,16 +96,16 @@ def test_weights_that_change_in_place_are_halved_again(layer, fast):
 def test_weights_keep_their_names_and_are_shared(layer):
     model = nn.ModuleList([nn.ModuleDict({"fc": layer, "inner": nn.ModuleDict({"q": layer})})])
     before = model.state_dict()
-    halve(model, {"fc": False, "inner.q": True})
-    assert isinstance(model[0]["fc"], Halved)
-    assert isinstance(model[0]["inner"]["q"], Halved)
+    reduce(model, {"fc": False, "inner.q": True})
+    assert isinstance(model[0]["fc"], Reduced)
+    assert isinstance(model[0]["inner"]["q"], Reduced)
     assert (model[0]["fc"].stays, model[0]["inner"]["q"].stays) == (False, True)
     assert model.state_dict().keys() == before.keys()
     assert model[0]["fc"].weight is layer.weight
 
 
-def test_a_copy_halves_its_own_weights(layer, fast):
-    halved, x = Halved.of(layer), torch.randn(5, 64)
+def test_a_copy_reduces_its_own_weights(layer, form):
+    halved, x = Reduced.of(layer), torch.randn(5, 64)
     with torch.inference_mode():
         before = halved(x)
     twin = copy.deepcopy(halved)
@@ -98,6 +115,52 @@ def test_a_copy_halves_its_own_weights(layer, fast):
     with torch.inference_mode():
         assert torch.equal(twin(x), torch.zeros(5, 32))
         assert torch.equal(halved(x), before)
+
+
+def test_inference_in_eight_bits_leaves_out_next_to_nothing(layer, in_bytes):
+    """A 64,000th of the largest entry of what comes in, at most, and nothing of the weights."""
+    x = 100 * torch.randn(7, 3, 64)
+    with torch.inference_mode():
+        found, exact = Reduced.of(layer)(x), layer(x)
+    assert (found.dtype, found.shape) == (torch.float32, (7, 3, 32))
+    assert not torch.equal(found, exact)
+    left = x.abs().amax(-1, keepdim=True) / 64_000 * layer.weight.abs().sum(1)
+    assert ((found - exact).abs() <= left + 1e-4).all()
+
+
+def test_weights_that_eight_bits_do_not_hold_stay_in_full_precision(layer, in_bytes):
+    x = torch.randn(5, 64)
+    with torch.no_grad():
+        layer.weight[3, 3] *= 1.001
+    with torch.inference_mode():
+        assert torch.equal(Reduced.of(layer)(x), layer(x))
+
+
+def test_whole_numbers_are_multiplied_exactly_up_to_the_largest(in_bytes):
+    most = precision._MOST
+    layer, rng = nn.Linear(512, 16, bias=False), torch.Generator().manual_seed(0)
+    x = torch.randint(-most, most + 1, (300, 512), generator=rng).float()
+    x[:, 1] = most
+    x[0], x[1], x[2, 2:] = most, -most, torch.arange(510)
+    with torch.no_grad():
+        layer.weight.copy_(torch.randint(-127, 128, (16, 512), generator=rng))
+        layer.weight[:, 0] = 127
+    with torch.inference_mode():
+        found, exact = Reduced.of(layer)(x), (x.double() @ layer.weight.T.double())
+    assert ((found - exact).abs() / exact.abs().clamp(min=most)).max() < 1e-5
+
+
+def test_zeros_and_tiny_vectors_stay_so(layer, in_bytes):
+    x = torch.stack([torch.zeros(64), torch.full((64,), 1e-30)])
+    with torch.inference_mode():
+        torch.testing.assert_close(Reduced.of(layer)(x), layer.bias.expand(2, -1))
+
+
+def test_a_vector_in_eight_bits_is_the_same_alone_and_among_others(layer, in_bytes):
+    reduced, x = Reduced.of(layer), torch.randn(9, 64) * torch.logspace(-0.5, 0.5, 9)[:, None]
+    with torch.inference_mode():
+        among, alone = reduced(x), torch.stack([reduced(row) for row in x])
+    assert torch.cosine_similarity(among, alone, dim=-1).min() > 0.999999
 
 
 @pytest.mark.parametrize("masked", [False, True])
