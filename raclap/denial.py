@@ -80,7 +80,11 @@ def _denied(
     """Find from where to where something is denied by these words: "any anger", "angry or sad"."""
     # "Not very sad" denies the sadness; the degree stands between.
     begins = {each.start for each in named}
-    degrees = [m for m in named if m.attribute == "intensity" and {m.stop, m.stop + 1} & begins]
+    degrees = [
+        m
+        for m in named
+        if m.attribute == "intensity" and {m.stop, m.stop + 1} & begins and _at(m.start, named) is m
+    ]
 
     def told(word: re.Match[str]) -> tuple[int, int] | None:
         if known := _at(word.start(), named):

@@ -29,6 +29,15 @@ _IDLE = ("love to", "keen to", "eager to", "curious to", "interested in", "care 
 _PLACES = {value: place for place, value in enumerate(EVERY_VALUE)}
 MAX_CHARACTERS = 1_000
 _NOTHING = ("", "")
+_STRONG = ("intensity", "strong")
+# What makes an emotion strong right after it, as in "bored to tears". "So" does right before.
+_UTMOST = (
+    "stiff, rigid, senseless, silly, to bits, to death, half to death, to pieces, to tears, "
+    "to the bone, to the core, out of their mind, out of their skull, out of their wits, "
+    "beyond words, beyond belief, beyond measure, as hell, as anything, like crazy, "
+    "uncontrollably, hysterically, inconsolably"
+)
+_STILL = {"neutral", "calm", "contentment", "serenity"}  # the extreme of these is not intense
 _DEGREES = ("degree", "utter", "modifier")
 _JOINTS = re.compile(
     r"[,.:;?!/]|\b(?:and|with|in|at|as if|while|who|that)\b", flags=re.IGNORECASE
@@ -166,7 +175,9 @@ class Mention:
 def mentions(text: str) -> list[Mention]:
     """Find what `mentioned` recognises, and where: phrases in order, then all pronouns.
 
-    A degree before another attribute, as in "very loud", belongs to that phrase.
+    A degree before another attribute, as in "very loud", belongs to that phrase. An emotion whose
+    word is extreme already, as in "furious" or "scared to death", is intense unless a degree says
+    otherwise.
 
     Args:
         text: a query; the places are those in what `clean` makes of it.
@@ -174,7 +185,7 @@ def mentions(text: str) -> list[Mention]:
     # Punctuation parts "a deep, sad voice" from "deep sadness".
     matches = list(re.finditer(r"[^\W\d_]+|[^\w\s'-]", clean(text)))
     tokens = tuple(match[0] for match in matches)
-    meanings, degrees = _phrases()
+    meanings, degrees, extreme = _phrases()
     found: list[Mention] = []
 
     def note(meaning: tuple[str, str], start: int, stop: int) -> None:
@@ -194,6 +205,13 @@ def mentions(text: str) -> list[Mention]:
         if meaning and meaning != _NOTHING:
             begin = start + length
             note(meaning, leading[0] if leading[1] == begin else begin, begin + after)
+            said = (begin, begin + after)
+            utmost, _ = _longest(_utmost(), tokens, said[1])
+            if utmost and meaning[0] == "emotion":
+                note(_STRONG, said[1], said[1] + utmost)
+                length += utmost
+            elif not degree and _phrase(tokens, begin, after) in extreme:
+                note(_STRONG, *said)
         start += length + after or 1
     for place, word in enumerate(tokens):
         if word in _PRONOUNS:
@@ -228,21 +246,35 @@ _Phrases = Mapping[tuple[str, ...], tuple[str, str]]
 def _longest(phrases: _Phrases, tokens: tuple[str, ...], start: int) -> tuple[int, tuple[str, ...]]:
     """How many tokens from ``start`` make up a known phrase, and what it means."""
     for length in range(min(_LONGEST, len(tokens) - start), 0, -1):
-        phrase = tuple("their" if t in _PRONOUNS else t for t in tokens[start : start + length])
+        phrase = _phrase(tokens, start, length)
         if phrase in phrases:
             return length, phrases[phrase]
     return 0, ()
 
 
+def _phrase(tokens: tuple[str, ...], start: int, length: int) -> tuple[str, ...]:
+    return tuple("their" if t in _PRONOUNS else t for t in tokens[start : start + length])
+
+
 @cache
-def _phrases() -> tuple[_Phrases, _Phrases]:
-    """What each phrase of the lexicon means, and each degree, less a leading article."""
+def _phrases() -> tuple[_Phrases, _Phrases, frozenset[tuple[str, ...]]]:
+    """What each phrase of the lexicon means, and each degree, less an article; what is extreme."""
     meanings = {lexicon.words(phrase): _NOTHING for phrase in _IDLE}
-    degrees: dict[tuple[str, ...], tuple[str, str]] = {}
+    degrees, extreme = {("so",): _STRONG}, set()
     for attribute, value in EVERY_VALUE:
         for pool in (lexicon.WIDE, "unseen"):
             for wording in lexicon.wordings(attribute, value, pool):
                 phrase = lexicon.words(re.sub(r"^an? ", "", wording.text))
                 table = degrees if wording.form in _DEGREES else meanings
                 table.setdefault(phrase, (attribute, value))
-    return meanings, degrees
+                if wording.form == "absolute" and attribute == "emotion" and value not in _STILL:
+                    extreme.add(phrase)
+    # Some wordings end so themselves, as "scared to death" does.
+    felt = {phrase for phrase, (attribute, _) in meanings.items() if attribute == "emotion"}
+    ended = {(*phrase, *end) for phrase in felt for end in _utmost()}
+    return meanings, degrees, frozenset(extreme | felt & ended)
+
+
+@cache
+def _utmost() -> _Phrases:
+    return {lexicon.words(phrase): _STRONG for phrase in _UTMOST.split(", ")}

@@ -27,6 +27,7 @@ from raclap.wording import describe
         ("less angry", "", "angry"),
         ("a man, anything but angry", "a man", "angry"),
         ("a sad rather than angry man", "a sad, man", "angry"),
+        ("not a terrified lady", "lady", "terrified"),
         ("a voice devoid of anger, far from loud and hardly fast", "a voice", "anger, loud, fast"),
         ("if not loud, then not angry", "if not loud, then", "angry"),
     ],
