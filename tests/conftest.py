@@ -13,7 +13,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,6 +55,21 @@ PATIENCE_MS = 60_000  # a busy machine is slow, not wrong
 # What a clip of somebody's own folder may be called, and what it may claim to say.
 HOSTILE_NAME = "<img src=x onerror=\"window.hacked='name'\">"
 HOSTILE_TEXT = "${window.hacked='text'} {{#with 1}}<script>window.hacked=1</script>{{/with}}"
+
+
+def give(box: playwright.Locator, file: Path, seen: playwright.Locator) -> None:
+    """Upload a file; once more if the page was not listening yet, for that part only just opened.
+
+    Args:
+        box: the part of the page that takes files.
+        file: what it is given.
+        seen: what shows then.
+    """
+    field = box.locator("input[type=file]")
+    field.set_input_files(file)
+    with suppress(Exception):  # playwright's own TimeoutError: it may not be installed
+        return seen.wait_for(timeout=PATIENCE_MS / 4)
+    field.set_input_files(file)
 
 
 def serious(page: playwright.Page, within: str = "html") -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import io
 import shutil
@@ -13,7 +12,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from conftest import CHROMIUM, HOSTILE_NAME, HOSTILE_TEXT, PATIENCE_MS, crowded, serious
+from conftest import CHROMIUM, HOSTILE_NAME, HOSTILE_TEXT, crowded, give, serious
 from stub import write_voice
 
 from raclap.search import Engine
@@ -45,12 +44,8 @@ def _open(page: playwright.Page, tab: str) -> None:
 
 
 def _give(page: playwright.Page, voice: Path) -> None:
-    """Upload a voice; once more if the tab was not listening yet, for it has only just opened."""
-    box = page.locator("#voice input[type=file]")
-    for patience_ms in (PATIENCE_MS / 4, PATIENCE_MS):
-        box.set_input_files(voice)
-        with contextlib.suppress(AssertionError):
-            return expect(box).to_have_count(0, timeout=patience_ms)
+    box = page.locator("#voice")
+    give(box, voice, box.get_by_label("Play", exact=True))
 
 
 def _compare(page: playwright.Page) -> None:
@@ -271,8 +266,9 @@ def test_clips_like_a_found_one(page: playwright.Page, engine: Engine) -> None:
 def test_a_broken_upload_is_told(page: playwright.Page, tmp_path: Path) -> None:
     (tmp_path / "notes.wav").write_text("not audio")
     _open(page, "Voice")
-    page.locator("#voice input[type=file]").set_input_files(tmp_path / "notes.wav")
-    expect(page.get_by_test_id("toast-body")).to_contain_text("'notes.wav' cannot be read as audio")
+    toast = page.get_by_test_id("toast-body")
+    give(page.locator("#voice"), tmp_path / "notes.wav", toast)
+    expect(toast).to_contain_text("'notes.wav' cannot be read as audio")
 
 
 def test_nothing_to_read_is_told(page: playwright.Page) -> None:
@@ -354,8 +350,9 @@ def test_own_clips_and_suggested_descriptions(
     expect(page.get_by_test_id("toast-body")).to_contain_text("In Relations now")
     _open(page, "Relations")
     page.get_by_role("button", name="Recordings of your own").click()
-    page.locator("#own input[type=file]").set_input_files(voice)
-    expect(page.locator("#own").get_by_text("voice")).to_be_visible()
+    own = page.locator("#own")
+    give(own, voice, own.get_by_text("voice"))
+    expect(own.get_by_text("voice")).to_be_visible()
     page.get_by_role("button", name="Suggest from the clips").click()
     expect(page.get_by_label("Descriptions, one a line")).not_to_have_value("\n".join(EXAMPLES))
     page.get_by_role("button", name="Compare").click()

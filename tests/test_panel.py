@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import CHROMIUM, make_engine, serious
+from conftest import CHROMIUM, give, make_engine, serious
 from toys import tiny_model
 
 from raclap.index import Gallery
@@ -160,8 +160,9 @@ def test_a_cell_says_why_on_a_phone_in_the_dark(
 ) -> None:
     page.get_by_role("tab", name="Relations").click()
     page.get_by_role("button", name="Recordings of your own").click()
-    page.locator("#own input[type=file]").set_input_files(voice)
-    expect(page.locator("#own").get_by_text("voice")).to_be_visible()
+    own = page.locator("#own")
+    give(own, voice, own.get_by_text("voice"))
+    expect(own.get_by_text("voice")).to_be_visible()
     page.get_by_label("Descriptions, one a line").fill(f"calm\n{TEXT}")
     page.get_by_role("button", name="Compare").click()
     row = page.get_by_role("table", name="Similarity").get_by_role("row").nth(2)
