@@ -203,15 +203,12 @@ def mentions(text: str) -> list[Mention]:
             length = 0
             after, meaning = _longest(meanings, tokens, start)
         if meaning and meaning != _NOTHING:
-            begin = start + length
-            note(meaning, leading[0] if leading[1] == begin else begin, begin + after)
-            said = (begin, begin + after)
-            utmost, _ = _longest(_utmost(), tokens, said[1])
-            if utmost and meaning[0] == "emotion":
-                note(_STRONG, said[1], said[1] + utmost)
-                length += utmost
-            elif not degree and _phrase(tokens, begin, after) in extreme:
-                note(_STRONG, *said)
+            begin, stop = start + length, start + length + after
+            note(meaning, leading[0] if leading[1] == begin else begin, stop)
+            utmost = _longest(_utmost(), tokens, stop)[0] if meaning[0] == "emotion" else 0
+            if not degree and (utmost or _phrase(tokens, begin, after) in extreme):
+                note(_STRONG, *((stop, stop + utmost) if utmost else (begin, stop)))
+            length += utmost
         start += length + after or 1
     for place, word in enumerate(tokens):
         if word in _PRONOUNS:

@@ -13,8 +13,8 @@ def document(report: Mapping) -> str:
     """Return the report as Markdown: a table for each part that was measured."""
     about = report["about"]
     said = [
-        f"Measured with {about['threads']} thread(s) on {about['cores']} cores, encoders "
-        f"in {about['precision']}, torch {about['torch']}, FAISS "
+        f"Measured with {about['threads']} thread(s) on {about['cores']} cores, precision "
+        f"{about['precision']}, torch {about['torch']}, FAISS "
         f"{about['faiss']}; {about['load_before']:.1f} other processes were running."
     ]
     for name, write in _PARTS.items():

@@ -107,6 +107,7 @@ def test_a_long_query_is_cleaned_in_time():
         ("bored stiff", Style(emotion="bored", intensity="strong")),
         ("frightened out of her wits",
          Style(gender="female", emotion="fearful", intensity="strong")),
+        ("slightly bored to tears", Style(emotion="bored", intensity="low")),
         ("angry as hell", Style(emotion="angry", intensity="strong")),
         ("so happy", Style(emotion="happy", intensity="strong")),
         ("so, a happy man", Style(gender="male", emotion="happy")),
