@@ -16,6 +16,7 @@ from markupsafe import Markup
 from raclap import cards
 from raclap.answers import sounds, told
 from raclap.index import FACETS
+from raclap.query import within
 from raclap.search import Engine
 from raclap.shelf import Shelf
 from raclap.widgets import (
@@ -93,7 +94,9 @@ def finder(shelf: Shelf, chosen: gr.Textbox) -> tuple[Fitting, Callable[..., Non
         wanted, unwanted = engine.parted(query, without)
         asked, denied = engine.understood(wanted), engine.parted(query)[1]
         shown = cards.cards(hits, sounds(engine), asked, query=wanted, without=unwanted)
-        return cards.count(hits, where, varied=varied, asked=asked, denied=denied), shown
+        accent = within(query) != query
+        said = {"asked": asked, "denied": denied, "accent": accent}
+        return cards.count(hits, where, varied=varied, **said), shown
 
     def run_example(engine: Engine, text: str, *rest: Any) -> tuple[str, str, Markup]:
         return text, *search(engine, text, *rest)

@@ -314,14 +314,16 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
 
         Args:
             texts: N descriptions in English.
-            lookup: take what the lexicon knows for said, whatever is read. It knows the words that
-                were kept from training, too: whoever measures how those are read does without.
+            lookup: take what the lexicon knows for said, whatever is read, and leave accents out
+                (`query.within`). It knows the words that were kept from training, too: whoever
+                measures how those are read does without.
 
         Returns:
             (N, D) what `encode_text` gives, and (N, V) float32 probabilities of all values of all
             attributes, in order; by attribute they sum to 1 or less. An unfinished model cannot
             read: 0 throughout.
         """
+        texts = [query.within(text) for text in texts] if lookup else texts
         vectors, summaries = self.read(texts)
         if self.finish is None:
             return vectors.cpu(), torch.zeros(len(texts), sum(SIZES))

@@ -213,6 +213,15 @@ def test_what_is_denied_is_not_found_in_words_that_no_table_has(engine, monkeypa
     assert np.mean(found) < 0.1
 
 
+def test_an_accent_does_not_sway_what_is_found(engine):
+    plain, accented = (
+        [hit.clip.id for hit in engine.search_text(text)]
+        for text in ("a man, sad", "a man with a heavy British accent, sad")
+    )
+    assert accented == plain
+    assert engine.understood("an American accent").known == {}
+
+
 def test_less_of_an_emotion_leads_away_from_it(engine):
     angry = [clip for clip in engine.gallery.clips if clip.emotion == "angry"][::8]
     found = [
