@@ -218,11 +218,11 @@ class Mention:
 
 
 def mentions(text: str) -> list[Mention]:
-    """Find what `mentioned` recognises, and where: phrases in order, then all pronouns.
+    """Find what `mentioned` recognises, and where: phrases in order, then what follows, pronouns.
 
     A degree before another attribute, as in "very loud", belongs to that phrase. An emotion whose
-    word is extreme already, as in "furious" or "scared to death", is intense unless a degree says
-    otherwise.
+    word is extreme already, as in "furious" or "scared to death", is intense where no intensity is
+    named.
 
     Args:
         text: a query; the places are those in what `clean` makes of it.
@@ -232,6 +232,7 @@ def mentions(text: str) -> list[Mention]:
     tokens = tuple(match[0] for match in matches)
     meanings, degrees, extreme = _phrases()
     found: list[Mention] = []
+    strong: list[tuple[int, int]] = []  # from and to which token an emotion is said to be extreme
 
     def note(meaning: tuple[str, str], start: int, stop: int) -> None:
         places = {"start": matches[start].start(), "stop": matches[stop - 1].end()}
@@ -251,10 +252,13 @@ def mentions(text: str) -> list[Mention]:
             begin, stop = start + length, start + length + after
             note(meaning, leading[0] if leading[1] == begin else begin, stop)
             utmost = _longest(_utmost(), tokens, stop)[0] if meaning[0] == "emotion" else 0
-            if not degree and (utmost or _phrase(tokens, begin, after) in extreme):
-                note(_STRONG, *((stop, stop + utmost) if utmost else (begin, stop)))
+            if utmost or _phrase(tokens, begin, after) in extreme:
+                strong.append((stop, stop + utmost) if utmost else (begin, stop))
             length += utmost
         start += length + after or 1
+    if not any(each.attribute == "intensity" for each in found):
+        for stretch in strong:
+            note(_STRONG, *stretch)
     for place, word in enumerate(tokens):
         if word in _PRONOUNS:
             note(("gender", _PRONOUNS[word]), place, place + 1)
