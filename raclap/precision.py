@@ -101,6 +101,7 @@ class Reduced(nn.Linear):
         return low.add_(high, alpha=_PLANE).reshape(*x.shape[:-1], self.out_features)
 
     def _ready(self, form: Form) -> tuple[Tensor | None, ...] | None:
+        """Return what ``form`` multiplies with, made once; None if it cannot."""
         # Weights are loaded and trained in place: the version tells when the copy is out of date.
         held = [weight for weight in (self.weight, self.bias) if weight is not None]
         key = [form, *((weight.data_ptr(), weight._version) for weight in held)]

@@ -218,7 +218,7 @@ class Mention:
 
 
 def mentions(text: str) -> list[Mention]:
-    """Find what `mentioned` recognises, and where: phrases in order, then what follows, pronouns.
+    """Find what `mentioned` recognises, and where: phrases in order, then extremes, then pronouns.
 
     A degree before another attribute, as in "very loud", belongs to that phrase. An emotion whose
     word is extreme already, as in "furious" or "scared to death", is intense where no intensity is

@@ -83,14 +83,14 @@ def test_full_precision_can_be_kept(layer, form):
 
 
 def test_weights_that_change_in_place_are_reduced_again(layer, form):
-    halved, x = Reduced.of(layer), torch.randn(5, 64)
+    reduced, x = Reduced.of(layer), torch.randn(5, 64)
     with torch.inference_mode():
-        before = halved(x)
+        before = reduced(x)
     with torch.no_grad():
         layer.weight.neg_()
         layer.bias.neg_()
     with torch.inference_mode():
-        torch.testing.assert_close(halved(x), -before)
+        torch.testing.assert_close(reduced(x), -before)
 
 
 def test_weights_keep_their_names_and_are_shared(layer):
@@ -105,16 +105,16 @@ def test_weights_keep_their_names_and_are_shared(layer):
 
 
 def test_a_copy_reduces_its_own_weights(layer, form):
-    halved, x = Reduced.of(layer), torch.randn(5, 64)
+    reduced, x = Reduced.of(layer), torch.randn(5, 64)
     with torch.inference_mode():
-        before = halved(x)
-    twin = copy.deepcopy(halved)
+        before = reduced(x)
+    twin = copy.deepcopy(reduced)
     with torch.no_grad():
         twin.weight.zero_()
         twin.bias.zero_()
     with torch.inference_mode():
         assert torch.equal(twin(x), torch.zeros(5, 32))
-        assert torch.equal(halved(x), before)
+        assert torch.equal(reduced(x), before)
 
 
 def test_inference_in_eight_bits_leaves_out_next_to_nothing(layer, in_bytes):
