@@ -64,7 +64,6 @@ _CHECKSUMS = "checksums.json"
 _MIN_TEMPERATURE = 0.01
 _CLIPS_AT_ONCE = {"cpu": 1, "cuda": 16}  # in the upper layers; padding costs a CPU more
 _TEXTS_AT_ONCE = {"cpu": 32, "cuda": 512}
-_LONGEST_TO_SHORTEST = 3  # of texts that are padded together
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,19 +252,10 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
             return self.log_scale.exp() * speech @ text.T
 
     def pool_texts(self, texts: Sequence[str]) -> Tensor:
-        """Run the text encoder on N texts: (N, H), before the projection.
-
-        Texts of about one length go together, so that little is padded.
-        """
-        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-        chunks: list[list[int]] = []
-        for i in order:
-            full = not chunks or len(chunks[-1]) == _TEXTS_AT_ONCE[self.device.type]
-            if full or len(texts[i]) > _LONGEST_TO_SHORTEST * len(texts[chunks[-1][0]]):
-                chunks.append([])
-            chunks[-1].append(i)
-        pooled = [self.text.pooled(*self.tokenize([texts[i] for i in chunk])) for chunk in chunks]
-        return torch.cat(pooled)[torch.tensor(order, device=self.device).argsort()]
+        """Run the text encoder on N >= 1 texts: (N, H), before the projection."""
+        tokens, size = self.tokenize(texts), _TEXTS_AT_ONCE[self.device.type]
+        starts = range(0, len(tokens), size)
+        return torch.cat([self.text.pooled(tokens[start : start + size]) for start in starts])
 
     @cached_property
     def vocabulary(self) -> frozenset[str]:
@@ -276,17 +266,13 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
         """Bring a text into the form that is encoded; see :func:`raclap.query.normalize`."""
         return query.normalize(text, self.vocabulary)
 
-    def tokenize(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """Clean texts and return token ids and their mask, (B, L) each."""
-        cleaned = [self.clean(text) for text in texts]
-        tokens = self.tokenizer(
-            cleaned,
-            padding=True,
+    def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
+        """Clean texts and return the token ids of each."""
+        return self.tokenizer(
+            [self.clean(text) for text in texts],
             truncation=True,
             max_length=self.config.text.max_tokens,
-            return_tensors="pt",
-        )
-        return tokens["input_ids"].to(self.device), tokens["attention_mask"].to(self.device)
+        )["input_ids"]
 
     @torch.inference_mode()
     def encode_text(self, texts: Sequence[str], *, lookup: bool = True) -> Tensor:

@@ -9,7 +9,7 @@ cut in two: a *lower* part that never trains, whose output may be cached, and an
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -386,7 +386,7 @@ class TextTower(nn.Module):
 
     def __init__(self, encoder: PreTrainedModel, config: TextConfig, dim: int) -> None:
         super().__init__()
-        self.encoder = encoder
+        self.encoder, self.longest = encoder, config.max_tokens
         for layer in encoder.encoder.layer:
             named = [n for n, module in layer.named_modules() if isinstance(module, nn.Linear)]
             reduce([layer], dict.fromkeys(named, False))
@@ -415,12 +415,44 @@ class TextTower(nn.Module):
         """
         return [self.encoder.embeddings, *self.encoder.encoder.layer[:layers]]
 
-    def pooled(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """Return (B, H): the mean over real tokens of the encoder's last hidden states."""
-        hidden = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state  # (B, L, H)
-        weight = mask[..., None].to(hidden.dtype)
-        return (hidden * weight).sum(1) / weight.sum(1).clamp(min=1)
+    def pooled(self, texts: Sequence[Sequence[int]]) -> Tensor:
+        """Return (N, H): the mean over the encoder's last hidden states of each text's token ids.
 
-    def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """Turn (B, L) token ids and their (B, L) mask into (B, D)."""
-        return self.projection(self.pooled(ids, mask))
+        Texts lie one behind the other in rows, in which each attends to itself alone. So only the
+        ends of rows are padded, and all that a query is read in takes one pass over the weights.
+        """
+        rows = [*_rows([len(text) for text in texts], self.longest)]
+
+        def laid(values: Callable[[int], Sequence[int]], padding: int) -> Tensor:
+            each = [torch.tensor([v for text in row for v in values(text)]) for row in rows]
+            padded = nn.utils.rnn.pad_sequence(each, batch_first=True, padding_value=padding)
+            return padded.to(self.encoder.device)  # (R, L)
+
+        owner = laid(lambda text: [text] * len(texts[text]), -1)
+        other = owner[:, None, :, None] != owner[:, None, None, :]  # (R, 1, L, L)
+        taken = self.encoder.embeddings.position_embeddings.padding_idx  # all below are, too
+        place = laid(lambda text: range(len(texts[text])), 0)
+        hidden = self.encoder(
+            input_ids=laid(lambda text: texts[text], 0),
+            position_ids=place if taken is None else place + taken + 1,
+            attention_mask=torch.zeros_like(other, dtype=torch.float32).masked_fill(
+                other, -torch.inf
+            ),
+        ).last_hidden_state  # (R, L, H)
+        parts = hidden[owner >= 0].split([len(text) for text in texts])
+        return torch.stack([part.mean(0) for part in parts])
+
+    def forward(self, texts: Sequence[Sequence[int]]) -> Tensor:
+        """Turn the token ids of N texts into (N, D)."""
+        return self.projection(self.pooled(texts))
+
+
+def _rows(lengths: Sequence[int], most: int) -> Iterator[range]:
+    """Part texts, in order, into rows of up to ``most`` tokens, or of one text that is longer."""
+    start, held = 0, 0
+    for text, length in enumerate(lengths):
+        if held and held + length > most:
+            yield range(start, text)
+            start, held = text, 0
+        held += length
+    yield range(start, len(lengths))

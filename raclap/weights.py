@@ -38,11 +38,6 @@ def eighths(matrix: Tensor) -> Tensor:
     return _steps(matrix, exponents) * _power(exponents)
 
 
-def grid(matrix: Tensor) -> Tensor:
-    """Return of each row (N, 1) the power of two whose multiples `eighths` rounds to."""
-    return _power(_exponents(matrix))
-
-
 def _exponents(matrix: Tensor) -> Tensor:
     """Of each row (N, 1) int, the least power of two of which 127 reach its largest entry."""
     largest = matrix.float().abs().amax(dim=1, keepdim=True)

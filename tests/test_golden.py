@@ -12,11 +12,15 @@ from raclap import precision
 AGAIN = "after a change of the checkpoint on purpose, make them anew with: python tests/golden.py"
 
 
-@pytest.fixture(scope="module", params=["float32", "bfloat16", "int8"])
+@pytest.fixture(scope="module", params=["float32", "float16", "bfloat16"])
 def found(request):
     """In every precision; what a processor does not have it emulates, if it can."""
-    if request.param == "bfloat16" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
-        pytest.skip("this processor cannot even emulate bfloat16")
+    can = {
+        "float16": "fbgemm" in torch.backends.quantized.supported_engines,
+        "bfloat16": torch.ops.mkldnn._is_mkldnn_bf16_supported(),
+    }
+    if not can.get(request.param, True):
+        pytest.skip(f"this processor cannot even emulate {request.param}")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(precision, "FAST", request.param)
         yield golden.vectors()

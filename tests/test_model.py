@@ -248,22 +248,11 @@ def test_more_texts_than_one_pass_holds(model):
     assert (alone * model.encode_text(many)).sum(-1).min() > 0.9999
 
 
-def test_texts_of_like_length_are_padded_together(model, monkeypatch):
-    met = []
-    tokenize = model.tokenize
-
-    def tell(texts):
-        met.append(sorted(map(len, texts)))
-        return tokenize(texts)
-
+def test_texts_in_one_row_do_not_see_each_other(model):
     long = "a frightened woman " * 6
-    texts = ["sad", long, "a calm man", "an angry one", long + "whispers"]
+    texts = ["sad", long, "a calm man", "an angry one", long + "whispers", *["loud"] * 60]
     alone = torch.cat([model.pool_texts([text]) for text in texts])
-    monkeypatch.setattr(model, "tokenize", tell)
     torch.testing.assert_close(model.pool_texts(texts), alone, rtol=1e-4, atol=1e-5)
-    assert sorted(size for chunk in met for size in chunk) == sorted(map(len, texts))
-    assert len(met) > 1
-    assert all(chunk[-1] <= 3 * chunk[0] for chunk in met)
 
 
 def test_what_is_frozen_does_not_depend_on_the_stage(model):
@@ -568,7 +557,7 @@ def test_a_local_encoder_is_taken_as_it_is(model, monkeypatch, tmp_path):
     found = made.text.encoder.state_dict()
     assert found.keys() == expected.keys()
     assert all(found[name].equal(expected[name]) for name in expected)
-    assert made.tokenize(TEXTS)[0].equal(model.tokenize(TEXTS)[0])
+    assert made.tokenize(TEXTS) == model.tokenize(TEXTS)
 
 
 def test_the_upper_layers_of_an_encoder_can_be_left_out(model, monkeypatch, tmp_path):

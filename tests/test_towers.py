@@ -306,9 +306,7 @@ def test_every_layer_has_its_weight():
 def test_the_lower_part_never_trains(model):
     frames = Frames.collate([model.speech.lower(noise(0.3)), model.speech.lower(noise(0.5, 1))])
     ids = torch.randint(5, 60, (2, 6), generator=torch.Generator().manual_seed(0))
-    model.train()(
-        frames, model.text.pooled(ids, torch.ones_like(ids))
-    ).logits.diag().sum().backward()
+    model.train()(frames, model.text.pooled(ids.tolist())).logits.diag().sum().backward()
     frozen = {id(p) for part in model.speech.backbone.frozen for p in part.parameters()}
     frozen |= {id(p) for part in model.text.frozen(1) for p in part.parameters()}
     assert not any(p.requires_grad for p in model.parameters() if id(p) in frozen)
@@ -325,19 +323,31 @@ def test_the_lower_part_never_trains(model):
 
 
 @pytest.mark.parametrize("name", TEXTS)
-def test_padding_does_not_change_a_shorter_text(name):
+def test_texts_behind_each_other_are_as_alone(name):
+    """In one row, in several of which some are padded, and where one text is longer than a row."""
     model = build(text=TEXTS[name])
-    pad = TEXTS[name].pad_token_id
-    ids = torch.tensor([[7, 8, 9, 10, 11, 12], [7, 20, 9, pad, pad, pad]])
-    mask = (ids != pad).long()
+    model.text.longest = 20
+    rng = np.random.default_rng(0)
+    lengths = (6, 3, 1, 12, 2, 25, 4)
+    texts = [rng.integers(5, 60, length).tolist() for length in lengths]
     with torch.no_grad():
-        together = model.text(ids, mask)
-        alone = model.text(ids[1:, :3], mask[1:, :3])
-        hidden = model.text.encoder(input_ids=ids[1:, :3]).last_hidden_state
-        expected = model.text.projection(hidden.mean(1))
-    torch.testing.assert_close(together[1:], alone, atol=1e-5, rtol=0)
-    torch.testing.assert_close(alone, expected, atol=1e-5, rtol=0)
+        together = model.text(texts)
+        for text, found in zip(texts, together, strict=True):
+            hidden = model.text.encoder(input_ids=torch.tensor([text])).last_hidden_state
+            expected = model.text.projection(hidden.mean(1))[0]
+            torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+            torch.testing.assert_close(model.text([text])[0], expected, atol=1e-5, rtol=0)
     assert not together[0].allclose(together[1], atol=1e-3)
+
+
+def test_a_query_takes_one_pass_over_the_weights(monkeypatch):
+    model, rows = build(), []
+    encoder = model.text.encoder
+    encoder.register_forward_pre_hook(
+        lambda _, args, given: rows.append(tuple(given["input_ids"].shape)), with_kwargs=True
+    )
+    model.text([[7, 8, 9], [7], [7, 9]])
+    assert rows == [(1, 6)]
 
 
 def test_all_encoders_pair_up():
