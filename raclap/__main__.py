@@ -202,7 +202,7 @@ def parser() -> argparse.ArgumentParser:
     verb.add_argument(
         "--part",
         action="append",
-        choices=("encode", "query", "start", "profile", "memory", "index"),
+        choices=("encode", "query", "precision", "start", "profile", "memory", "index"),
         help="repeatable (default: all)",
     )
     verb.add_argument("--threads", metavar="N", type=int, default=1)

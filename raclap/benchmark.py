@@ -148,6 +148,46 @@ def queries(model: RACLAP, gallery: Gallery, count: int, asked: int = 200) -> di
     }
 
 
+def forms(
+    model: RACLAP, gallery: Gallery, waveforms: Sequence[np.ndarray], rounds: int, asked: int = 60
+) -> dict[str, object]:
+    """Measure texts and clips in full precision and in what the processor does fastest.
+
+    They take turns and are encoded one by one: milliseconds, and the least cosine between both.
+    """
+    texts = descriptions(gallery, asked)
+
+    def encoded(one: Callable[[], torch.Tensor]) -> tuple[float, torch.Tensor]:
+        prosody.forget()
+        start = time.perf_counter()
+        vector = one()
+        return 1e3 * (time.perf_counter() - start), vector
+
+    kinds: dict[str, list[Callable[[], torch.Tensor]]] = {
+        "texts": [lambda text=text: model.encode_text([text]) for text in texts],
+        "clips": [lambda wave=wave: model.encode_speech([wave]) for wave in waveforms],
+    }
+    found: dict[str, object] = {"form": precision.FAST, "rounds": rounds}
+    for kind, tasks in kinds.items():
+        taken: dict[str, list[float]] = {"full": [], "fast": []}
+        least = 1.0
+        for number in range(rounds + 1):
+            for task in tasks:
+                with precision.full():
+                    slow, exact = encoded(task)
+                fast, vector = encoded(task)
+                least = min(least, float((exact * vector).sum()))
+                if number:  # the first is for warmth
+                    taken["full"].append(slow)
+                    taken["fast"].append(fast)
+        found[kind] = {"count": len(tasks), "least_cosine": least} | {
+            f"{name}_{figure}": float(np.percentile(times, percent))
+            for name, times in taken.items()
+            for figure, percent in (("median", 50), ("p95", 95))
+        }
+    return found
+
+
 def growth(
     model: RACLAP, gallery: Gallery, sizes: Sequence[int] = SIZES, asked: int = 100
 ) -> dict[str, object]:
@@ -276,11 +316,6 @@ def interleaved(tasks: Mapping[str, Callable[[], object]], rounds: int) -> dict[
             if number:
                 taken[name].append(time.perf_counter() - start)
     return {name: np.array(times) for name, times in taken.items()}
-
-
-def _measured(waveform: np.ndarray) -> prosody.Prosody:
-    prosody.forget()
-    return prosody.measure(waveform)
 
 
 def _each(tasks: Sequence[Callable[[], object]]) -> float:

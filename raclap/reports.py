@@ -76,6 +76,9 @@ def benchmark(args: Namespace) -> dict[str, Any]:
             model, benchmark.clips(gallery, args.clips), args.rounds
         ),
         "query": lambda: benchmark.queries(model, gallery, args.vectors),
+        "precision": lambda: benchmark.forms(
+            model, gallery, benchmark.clips(gallery, args.clips), args.rounds
+        ),
         "start": lambda: benchmark.starts(args.rounds),
         "profile": lambda: benchmark.profile(model, gallery, benchmark.clips(gallery, args.clips)),
         "memory": benchmark.memory,

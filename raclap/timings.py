@@ -76,6 +76,18 @@ def _query(found: Mapping) -> str:
     return "**Text queries**\n\n" + _table([title, "ms"], rows)
 
 
+def _precision(found: Mapping) -> str:
+    head = [f"full precision and {found['form']} in turn", "median, ms", "95th percentile, ms"]
+    rows = [
+        [f"{found[kind]['count']} {kind}, {name}"]
+        + [f"{found[kind][f'{name}_{figure}']:.1f}" for figure in ("median", "p95")]
+        + [f"{found[kind]['least_cosine']:.7f}" if name == "fast" else ""]
+        for kind in ("texts", "clips")
+        for name in ("full", "fast")
+    ]
+    return f"**Precision**, {found['rounds']} rounds\n\n" + _table([*head, "least cosine"], rows)
+
+
 def _index(found: Mapping) -> str:
     head = ["vectors", "index", "build, s", "index, MB", "vectors, MB", "query, ms"]
     head += ["times the exact speed", "recall@10, clips", "recall@10, texts"]
@@ -114,6 +126,7 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 _PARTS = {
     "encode": _encode,
     "query": _query,
+    "precision": _precision,
     "start": _start,
     "profile": _profile,
     "memory": _memory,

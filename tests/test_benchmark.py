@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from raclap import audio, benchmark, nearest, rivals, timings
+from raclap import audio, benchmark, nearest, precision, rivals, timings
 from raclap.__main__ import main
 from raclap.index import Gallery
 from raclap.search import BUNDLED, ROOT
@@ -78,6 +78,19 @@ def test_a_part_alone_is_measured_and_written(tmp_path, capsys, monkeypatch):
     assert "| 3,000 | IVF219" in table
     assert "100,000,000 (reckoned)" in table
     assert json.loads(capsys.readouterr().out)["index"] == report["index"]
+
+
+def test_precision_is_measured_against_full_precision(tmp_path):
+    words = ["--part", "precision", "--rounds", "1", "--clips", "2"]
+    assert main(["benchmark", *words, "--output", str(tmp_path / "r.json")]) == 0
+    found = json.loads((tmp_path / "r.json").read_text())["precision"]
+    assert found["form"] == precision.FAST
+    for kind, count in (("texts", 60), ("clips", 2)):
+        assert found[kind]["count"] == count
+        assert 0.9999 < found[kind]["least_cosine"] < 1.00001
+        for name in ("full", "fast"):
+            assert found[kind][f"{name}_p95"] >= found[kind][f"{name}_median"] > 0
+    assert "| 2 clips, fast |" in (tmp_path / "r.md").read_text()
 
 
 @pytest.mark.parametrize(
