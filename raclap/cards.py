@@ -88,7 +88,7 @@ def count(
     varied: bool = False,
     asked: Style | None = None,
     denied: str = "",
-    accent: bool = False,
+    unheard: Sequence[str] = (),
 ) -> str:
     """Return the line that announces a result and tells what was understood of the query.
 
@@ -98,7 +98,7 @@ def count(
         varied: few clips of one speaker.
         asked: what the query is understood to ask for; ``None`` where there is no query.
         denied: what the query itself does not want.
-        accent: the query names an accent, which is left out.
+        unheard: what the query says of a voice that is not heard, as in `scope.within`.
     """
     only = f" among: {', '.join(word(*item) for item in where.items())}" if where else ""
     if not hits:
@@ -110,7 +110,7 @@ def count(
     said = [word(name, getattr(asked, name)) for name in ORDER if getattr(asked, name)]
     said += [f"not “{denied}”"] if denied else []
     line = f"{line} Understood: {', '.join(said) or 'nothing in particular'}."
-    return f"{line} Accents are not heard." if accent else line
+    return f"{line} {' and '.join(unheard).capitalize()} are not heard." if unheard else line
 
 
 def cards(

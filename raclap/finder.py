@@ -16,7 +16,7 @@ from markupsafe import Markup
 from raclap import cards
 from raclap.answers import sounds, told
 from raclap.index import FACETS
-from raclap.query import within
+from raclap.scope import within
 from raclap.search import Engine
 from raclap.shelf import Shelf
 from raclap.widgets import (
@@ -94,8 +94,7 @@ def finder(shelf: Shelf, chosen: gr.Textbox) -> tuple[Fitting, Callable[..., Non
         wanted, unwanted = engine.parted(query, without)
         asked, denied = engine.understood(wanted), engine.parted(query)[1]
         shown = cards.cards(hits, sounds(engine), asked, query=wanted, without=unwanted)
-        accent = within(query) != query
-        said = {"asked": asked, "denied": denied, "accent": accent}
+        said = {"asked": asked, "denied": denied, "unheard": within(query)[1]}
         return cards.count(hits, where, varied=varied, **said), shown
 
     def run_example(engine: Engine, text: str, *rest: Any) -> tuple[str, str, Markup]:

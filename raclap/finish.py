@@ -28,10 +28,11 @@ from torch.nn.functional import normalize
 
 from raclap.ear import Ear
 from raclap.eye import ANSWERS, Eye, shares
-from raclap.style import ATTRIBUTES, SIZES
+from raclap.style import ATTRIBUTES, SIZES, VALUES
 
 VOICES = 600  # that stand for any voice
 _EMOTION = ATTRIBUTES.index("emotion")
+_PHONATION = ATTRIBUTES.index("phonation")
 # Chosen on validation clips; each matters little within a factor of two.
 _MEAN = 0.5
 _READING = 1.0  # weight of what was read, clip by text, beside the cosine
@@ -40,6 +41,7 @@ _COMPOSED = 1.0  # weight of the values' own vectors in a text, beside its vecto
 _TRUST = 0.7  # in what a text is read for, in log odds: readers met words of training alone
 _GLOSSED = 1.5  # weight of what a glossary has to say, in logarithms, beside what was read
 _UNMOVED = -3.0  # evidence of a glossary that leaves the odds that something is said as they are
+_UNMARKED = 0.3  # how far a voice is expected where nothing is said of phonation
 _HUBNESS = 0.5
 _SPARE = 0.3  # a clip's part in the spare direction
 
@@ -158,3 +160,12 @@ def overruled(told: Tensor, known: Tensor) -> Tensor:
     return torch.cat(
         [torch.where(sure.any(-1, keepdim=True), sure, read) for read, sure in parts], -1
     )
+
+
+def expected(told: Tensor) -> Tensor:
+    """Add to what is told (N, V) what goes without saying: who asks for no whisper expects none."""
+    parts = [part.clone() for part in told.split(SIZES, dim=-1)]
+    phonation = parts[_PHONATION]
+    says = phonation.sum(-1)
+    phonation[:, VALUES["phonation"].index("voiced")] += _UNMARKED * (1 - says)
+    return torch.cat(parts, dim=-1)

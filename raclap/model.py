@@ -46,7 +46,8 @@ from transformers.models.whisper.modeling_whisper import WhisperEncoder
 from raclap import audio, glossary, query, weights
 from raclap.config import ALL_LAYERS, InputError, ModelConfig, TextConfig, from_dict, to_dict
 from raclap.files import digest_of, replacing
-from raclap.finish import Finish, overruled
+from raclap.finish import Finish, expected, overruled
+from raclap.scope import within
 from raclap.style import SIZES
 from raclap.tiny import tiny_speech, tiny_text, tiny_tokenizer
 from raclap.towers import Frames, SpeechTower, TextTower
@@ -300,8 +301,9 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
 
         Args:
             texts: N descriptions in English.
-            lookup: take what the lexicon knows for said, whatever is read, and leave accents out
-                (`query.within`). It knows the words that were kept from training, too: whoever
+            lookup: as in use: what the lexicon knows counts as said, whatever is read, what is not
+                heard is left out (`scope.within`), and a whisper that nobody asked for is not
+                expected. The lexicon knows the words that were kept from training, too: whoever
                 measures how those are read does without.
 
         Returns:
@@ -309,16 +311,17 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
             attributes, in order; by attribute they sum to 1 or less. An unfinished model cannot
             read: 0 throughout.
         """
-        texts = [query.within(text) for text in texts] if lookup else texts
+        texts = [within(text)[0] for text in texts] if lookup else texts
         vectors, summaries = self.read(texts)
         if self.finish is None:
             return vectors.cpu(), torch.zeros(len(texts), sum(SIZES))
         cleaned = [self.clean(text) for text in texts]
         evidence = torch.from_numpy(glossary.evidence(cleaned)).to(self.device)
         told = self.finish.told(vectors, summaries, evidence)
-        if lookup:
-            told = overruled(told, torch.from_numpy(query.looked_up(cleaned)).to(self.device))
-        return self.finish.text(vectors, told).cpu(), told.cpu()
+        if not lookup:
+            return self.finish.text(vectors, told).cpu(), told.cpu()
+        told = overruled(told, torch.from_numpy(query.looked_up(cleaned)).to(self.device))
+        return self.finish.text(vectors, expected(told)).cpu(), told.cpu()
 
     @torch.inference_mode()
     def read(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
@@ -22,7 +22,7 @@ from raclap.config import InputError
 from raclap.style import EVERY_VALUE, Style
 
 _WORD = re.compile(r"(?<![^\W\d_])[a-z]{4,}(?![^\W\d_])")  # Latin words worth correcting
-_PRONOUNS = {"she": "female", "her": "female", "he": "male", "his": "male", "him": "male"}
+PRONOUNS = {"she": "female", "her": "female", "he": "male", "his": "male", "him": "male"}
 _LONGEST = 8  # words in a phrase of the lexicon
 # "I'd love to hear" asks for no love, nor does "couldn't care less" for sympathy.
 _IDLE = ("love to", "keen to", "eager to", "curious to", "interested in", "care less")
@@ -37,15 +37,6 @@ _UTMOST = (
     "beyond words, beyond belief, beyond measure, as hell, as anything, like crazy, "
     "uncontrollably, hysterically, inconsolably"
 )
-_ACCENTS = {"accent", "accents", "accented", "dialect", "brogue"}
-_STRENGTHS = {"strong", "thick", "heavy", "slight", "light", "mild", "soft", "faint", "broad"}
-_BEFORE = {
-    *("with", "without", "in", "has", "having", "no", "a", "an", "the", "some", "any"),
-    *("of", "speaks", "speaking"),
-}
-_BOUNDS = {*_BEFORE, *_PRONOUNS, "their", "and", "or", "but", "who", "that"}
-_BOUNDS |= {"voice", "person", "someone", "speaker"}
-_UNIT = re.compile(r"[^\W\d_]+|[^\w\s]")  # a word or a mark
 _STILL = {"neutral", "calm", "contentment", "serenity"}  # the extreme of these is not intense
 _DEGREES = ("degree", "utter", "modifier")
 _JOINTS = re.compile(
@@ -125,42 +116,6 @@ def _nearest(word: str) -> str:
     limit = 1 if len(drawn) < 8 else 2
     found = process.extractOne(drawn, _targets(), scorer=OSA.distance, score_cutoff=limit)
     return found[0] if found else word
-
-
-def within(text: str) -> str:
-    """Leave out of a description what this model does not hear: accents.
-
-    "An angry man with a thick French accent" is "an angry man". The model takes an accent for an
-    emphasis, which is strong.
-
-    Returns:
-        The rest, as `clean` has it, or "a voice" if nothing is left; a text that names no accent as
-        it is.
-    """
-    cleaned = clean(text)
-    words = [*_UNIT.finditer(cleaned)]
-    places = [place for place, word in enumerate(words) if word[0] in _ACCENTS]
-    if not places:
-        return text
-    named = {at for each in mentions(cleaned) for at in range(each.start, each.stop)}
-
-    def first(place: int, among: Callable[[re.Match[str]], bool]) -> int:
-        return next((at + 1 for at in range(place - 1, -1, -1) if not among(words[at])), 0)
-
-    # Whose accent it is and how strong, then "with a"; not what is said of the voice.
-    kinds = [first(at, lambda word: _is_kind(word[0], word.start() in named)) for at in places]
-    starts = [first(at, lambda word: word[0] in _BEFORE) for at in kinds]
-    kept, done = [], 0
-    for start, place in zip(starts, places, strict=True):
-        kept.append(cleaned[done : words[start].start()])
-        done = words[place].end()
-    rest = clean("".join((*kept, cleaned[done:])))
-    rest = re.sub(r" (?=[,.;:!?])", "", rest).strip(" ,.;:!?")
-    return rest or "a voice"
-
-
-def _is_kind(word: str, named: bool) -> bool:
-    return word in _STRENGTHS or (word.isalpha() and not named and word not in _BOUNDS)
 
 
 def clauses(text: str) -> list[str]:
@@ -260,8 +215,8 @@ def mentions(text: str) -> list[Mention]:
         for stretch in strong:
             note(_STRONG, *stretch)
     for place, word in enumerate(tokens):
-        if word in _PRONOUNS:
-            note(("gender", _PRONOUNS[word]), place, place + 1)
+        if word in PRONOUNS:
+            note(("gender", PRONOUNS[word]), place, place + 1)
     return found
 
 
@@ -299,7 +254,7 @@ def _longest(phrases: _Phrases, tokens: tuple[str, ...], start: int) -> tuple[in
 
 
 def _phrase(tokens: tuple[str, ...], start: int, length: int) -> tuple[str, ...]:
-    return tuple("their" if t in _PRONOUNS else t for t in tokens[start : start + length])
+    return tuple("their" if t in PRONOUNS else t for t in tokens[start : start + length])
 
 
 @cache

@@ -9,7 +9,7 @@ import torch
 from torch.nn.functional import normalize
 
 from raclap.ear import EMOTIONS
-from raclap.finish import VOICES, Finish, glossed, overruled
+from raclap.finish import VOICES, Finish, expected, glossed, overruled
 from raclap.style import ATTRIBUTES, EVERY_VALUE, SIZES, VALUES
 
 D, OWN, WIDTH, BREADTH = (
@@ -156,6 +156,20 @@ def test_what_is_known_overrules_what_was_read_of_its_attribute_alone():
     assert found[0, : emotion.start].equal(read[0, : emotion.start])
     assert found[0, emotion.stop :].equal(read[0, emotion.stop :])
     assert found[1].equal(read[1])
+
+
+def test_a_voice_is_expected_as_far_as_no_whisper_is_asked_for():
+    phonation = LEVEL[ATTRIBUTES.index("phonation")]
+    told = torch.rand(3, sum(SIZES)) / 2
+    told[0, phonation] = 0
+    told[1, phonation] = torch.tensor([1.0, 0.0])
+    told[2, phonation] = torch.tensor([0.2, 0.3])
+    found = expected(told)
+    torch.testing.assert_close(
+        found[:, phonation], torch.tensor([[0, 0.3], [1, 0], [0.2, 0.3 + 0.15]])
+    )
+    assert found[:, : phonation.start].equal(told[:, : phonation.start])
+    assert not told[0, phonation].any()
 
 
 def test_a_text_of_two_values_shares_its_gain(made):

@@ -13,7 +13,7 @@ PACKAGE = ROOT / "raclap"
 
 SHARED = (
     *("config", "files", "audio", "prosody", "style"),
-    *("lexicon", "glossary", "query", "denial", "wording"),
+    *("lexicon", "glossary", "query", "scope", "denial", "wording"),
     *("layouts", "tables", "corpus", "transfer", "unpack", "homes"),
     *("weights", "precision", "towers", "tiny", "ear", "eye", "finish", "model", "relation"),
     *("canvas", "heatmaps"),

@@ -74,11 +74,13 @@ def test_where_nothing_is_faster_nothing_changes(layer, monkeypatch):
 
 
 def test_full_precision_can_be_kept(layer, form):
-    x = torch.randn(5, 64)
+    reduced, x = Reduced.of(layer), torch.randn(5, 64)
     with torch.inference_mode():
         with precision.full():
-            assert torch.equal(Reduced.of(layer)(x), layer(x))
-        assert not torch.equal(Reduced.of(layer)(x), layer(x))
+            assert torch.equal(reduced(x), layer(x))
+        assert reduced._kept is None
+        reduced(x)
+        assert reduced._kept is not None
 
 
 def test_weights_that_change_in_place_are_reduced_again(layer, form):

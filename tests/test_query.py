@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from raclap import lexicon
-from raclap.query import clauses, looked_up, mentioned, mentions, normalize, positive, within
+from raclap.query import clauses, looked_up, mentioned, mentions, normalize, positive
 from raclap.style import EVERY_VALUE, Style
 
 ENGLISH = {
@@ -169,29 +169,6 @@ def test_what_is_looked_up_has_equal_shares_of_its_attribute():
 )
 def test_a_comparative_is_read_as_its_positive(asked, known):
     assert positive(asked) == known
-
-
-@pytest.mark.parametrize(
-    ("text", "rest"),
-    [
-        ("A man with a British accent", "a man"),
-        ("an angry man with a thick French accent, loud", "an angry man, loud"),
-        ("French accented woman whispering", "woman whispering"),
-        ("a Scottish brogue, calm", "calm"),
-        ("angry accent", "angry"),
-        ("a calm woman in a southern American accent, speaking fast",
-         "a calm woman, speaking fast"),
-        ("no accent, calm, no dialect", "calm"),
-        ("she speaks with an accent and sounds sad", "she and sounds sad"),
-        ("an accent", "a voice"),
-        ("An Angry  Man", "An Angry  Man"),
-        ("unaccented, slow", "unaccented, slow"),
-        ("", ""),
-    ],
-)  # fmt: skip
-def test_accents_are_left_out(text, rest):
-    assert within(text) == rest
-    assert within(rest) == rest
 
 
 def test_clauses_part_what_is_said():

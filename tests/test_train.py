@@ -241,8 +241,12 @@ def test_a_killed_run_goes_on_to_the_same_weights(home, manifest, ess, monkeypat
     assert state["place"]["steps"] == after
     assert start(parted) == expected
     for name in ("model", "frozen"):
-        files = [folder / f"{name}.safetensors" for folder in (whole, parted)]
-        assert files[0].read_bytes() == files[1].read_bytes()
+        files = [load_file(folder / f"{name}.safetensors") for folder in (whole, parted)]
+        bits = [torch.cat([at[name].flatten() for name in files[0]]) for at in files]
+        # The teacher meets its texts beside others, for which their last bits may differ.
+        apart = (bits[0].view(torch.int16).int() - bits[1].view(torch.int16).int()).abs()
+        assert apart.max() <= 1
+        assert apart.float().mean() < 1e-3
     assert next(calls) == 6 + 1  # two steps an epoch; the killed one was tried twice
     scores = [[row["valid"] for row in history(at) if "valid" in row] for at in (whole, parted)]
     assert scores[0] == scores[1]
