@@ -131,8 +131,12 @@ def endpoints(shelf: Shelf) -> None:
         hits = engine.search_text(
             query or "", int(top), where, without=without or "", varied=bool(varied)
         )
-        understood = engine.understood(query or "").known
-        return {"query": query, "understood": understood, "hits": _plain(engine, hits)}
+        return {
+            "query": query,
+            "understood": engine.understood(query).known,
+            "remarks": engine.remarks(query),
+            "hits": _plain(engine, hits),
+        }
 
     def search_by_audio(clip: str, top: int = 10, gallery: str = "") -> dict:
         """Find the clips that sound most like a voice.

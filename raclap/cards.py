@@ -88,7 +88,7 @@ def count(
     varied: bool = False,
     asked: Style | None = None,
     denied: str = "",
-    unheard: Sequence[str] = (),
+    remarks: Sequence[str] = (),
 ) -> str:
     """Return the line that announces a result and tells what was understood of the query.
 
@@ -98,7 +98,7 @@ def count(
         varied: few clips of one speaker.
         asked: what the query is understood to ask for; ``None`` where there is no query.
         denied: what the query itself does not want.
-        unheard: what the query says of a voice that is not heard, as in `scope.within`.
+        remarks: what else is to be said of the query; see `scope.remarks`.
     """
     only = f" among: {', '.join(word(*item) for item in where.items())}" if where else ""
     if not hits:
@@ -109,8 +109,8 @@ def count(
         return line
     said = [word(name, getattr(asked, name)) for name in ORDER if getattr(asked, name)]
     said += [f"not “{denied}”"] if denied else []
-    line = f"{line} Understood: {', '.join(said) or 'nothing in particular'}."
-    return f"{line} {' and '.join(unheard).capitalize()} are not heard." if unheard else line
+    understood = f"Understood: {', '.join(said) or 'nothing in particular'}."
+    return " ".join([line, understood, *remarks])
 
 
 def cards(

@@ -189,9 +189,10 @@ def search(args: Namespace) -> dict[str, Any]:
             }
             for hit, account in zip(hits, accounts(engine.model, vectors, wanted), strict=True)
         ]
+    understood = {"understood": engine.understood(query).known, "remarks": engine.remarks(query)}
     return {
         "query": query,
-        **({} if args.clip else {"understood": engine.understood(query).known}),
+        **({} if args.clip else understood),
         "hits": [
             {
                 "rank": hit.rank,

@@ -16,7 +16,6 @@ from markupsafe import Markup
 from raclap import cards
 from raclap.answers import sounds, told
 from raclap.index import FACETS
-from raclap.scope import within
 from raclap.search import Engine
 from raclap.shelf import Shelf
 from raclap.widgets import (
@@ -94,7 +93,7 @@ def finder(shelf: Shelf, chosen: gr.Textbox) -> tuple[Fitting, Callable[..., Non
         wanted, unwanted = engine.parted(query, without)
         asked, denied = engine.understood(wanted), engine.parted(query)[1]
         shown = cards.cards(hits, sounds(engine), asked, query=wanted, without=unwanted)
-        said = {"asked": asked, "denied": denied, "unheard": within(query)[1]}
+        said = {"asked": asked, "denied": denied, "remarks": engine.remarks(query)}
         return cards.count(hits, where, varied=varied, **said), shown
 
     def run_example(engine: Engine, text: str, *rest: Any) -> tuple[str, str, Markup]:

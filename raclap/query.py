@@ -94,9 +94,13 @@ def _plain(character: str) -> str:
     return "" if category in ("Cf", "Cs") or "\ufe00" <= character <= "\ufe0f" else character
 
 
+def is_known(word: str) -> bool:
+    """Whether the lexicon or the glossary has a lower-case word."""
+    return word in _known() or glossary.knows(word)
+
+
 def _spell(word: str, vocabulary: Collection[str]) -> str:
-    known = word in _known() or word in vocabulary or glossary.knows(word)
-    return word if known else _nearest(word)
+    return word if word in vocabulary or is_known(word) else _nearest(word)
 
 
 @cache

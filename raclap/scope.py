@@ -1,6 +1,6 @@
-"""What a query says of a voice that the model does not hear is left out, and named.
+"""What a query says of a voice that the model does not hear is left out, and people are told.
 
-In: any text. Out: what is left, and which topics were left out. The model was never told whose
+In: any text. Out: what is left, and remarks about what is not. The model was never told whose
 accent, which language or what age a clip has, so that such words only sway what is found: it takes
 an accent for an emphasis. Deliberately not here: what is denied (``denial``).
 """
@@ -8,9 +8,9 @@ an accent for an emphasis. Deliberately not here: what is denied (``denial``).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
-from raclap.query import PRONOUNS, clean, mentions
+from raclap.query import PRONOUNS, clean, is_known, mentions, normalize
 
 _TOPICS = ("accents", "languages", "ages")
 _ACCENTS = {"accent", "accents", "accented", "dialect", "dialects", "brogue"}
@@ -57,6 +57,7 @@ _YEARS = re.compile(
     rf"(?:middle )?(?<![\w-]){_OLD}\b(?!-)"
 )
 _CHILDREN = re.compile(rf"\b{_any('child children kid kids toddler baby infant teenager')}\b")
+_WORDS = re.compile(r"[^\W\d_]{3,}|[^\W\d_a-z]+")  # short ones could be of any language
 _ARTICLE = re.compile(r"\ban? (?=([a-z]))")
 # What makes no sense at the end, once what came after it is gone.
 _LOOSE = re.compile(
@@ -82,6 +83,21 @@ def within(text: str) -> tuple[str, tuple[str, ...]]:
     named = (plain != cleaned, native != plain, rest != native or _CHILDREN.search(rest))
     topics = tuple(topic for topic, is_named in zip(_TOPICS, named, strict=True) if is_named)
     return text if rest == cleaned else _mended(rest), topics
+
+
+def remarks(text: str, vocabulary: Collection[str]) -> list[str]:
+    """Say in sentences what of a query is not heard, or that it is hardly English.
+
+    Args:
+        text: a query.
+        vocabulary: as in `query.normalize`.
+    """
+    topics = within(text)[1]
+    said = [f"{' and '.join(topics).capitalize()} are not heard."] if topics else []
+    words = _WORDS.findall(normalize(text, vocabulary))
+    if not mentions(text) and sum(map(is_known, words)) < len(words) / 2:
+        said.append("Hardly a word of this is known; descriptions are understood in English.")
+    return said
 
 
 def _mended(rest: str) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from raclap import audio, query, ranking
+from raclap import audio, query, ranking, scope
 from raclap.checkpoint import CHECKPOINT, open_reader
 from raclap.collection import Collection
 from raclap.comparison import Comparison, compare
@@ -246,6 +246,10 @@ class Engine:
     def understood(self, text: str) -> Style:
         """Return the values that a description asks for, in whatever words."""
         return self.reader.understood(text)
+
+    def remarks(self, text: str) -> list[str]:
+        """Say in sentences what of a description is not heard, or not English."""
+        return scope.remarks(text, self.model.vocabulary)
 
     def describe(self, clip: str | Path | np.ndarray, top: int = 5) -> Reading:
         """Tell how a clip is spoken.

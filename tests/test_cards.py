@@ -166,7 +166,5 @@ def test_count_is_announced(hits: int, where: dict[str, str], line: str) -> None
 )
 def test_what_was_understood_is_announced(asked: Style, denied: str, line: str) -> None:
     assert cards.count([hit(1, 0.5)], {}, asked=asked, denied=denied).endswith(f" first. {line}")
-    said = {"asked": asked, "denied": denied, "unheard": ("accents", "ages")}
-    assert cards.count([hit(1, 0.5)], {}, **said).endswith(
-        f"{line} Accents and ages are not heard."
-    )
+    said = {"asked": asked, "denied": denied, "remarks": ["One.", "Two."]}
+    assert cards.count([hit(1, 0.5)], {}, **said).endswith(f"{line} One. Two.")

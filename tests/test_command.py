@@ -46,6 +46,7 @@ def test_index_then_search_by_text(gallery, run):
     result = run("search", "a low voice", "--gallery", gallery, "--top", 3)
     assert result["query"] == "a low voice"
     assert result["understood"] == {"pitch": "low"}
+    assert result["remarks"] == []
     assert [hit["rank"] for hit in result["hits"]] == [1, 2, 3]
     assert set(result["hits"][0]) == {"rank", "id", "path", "score", *ATTRIBUTES}
     assert all(Path(hit["path"]).is_file() for hit in result["hits"])
@@ -163,9 +164,7 @@ def test_corpus_writes_a_manifest(tmp_path, run):
 
 def test_train_hands_over_the_resolved_settings(tmp_path, run, monkeypatch):
     asked = {}
-    room = types.ModuleType("raclap.train")
-    room.train = lambda **given: asked.update(given)
-    monkeypatch.setitem(sys.modules, "raclap.train", room)
+    monkeypatch.setattr("raclap.train.train", lambda **given: asked.update(given))
     (tmp_path / "c.json").write_text('{"ess": {"epochs": 7, "batch": 5}}')
     flags = ["--preset", "tiny", "--config", tmp_path / "c.json", "--set", "ess.epochs=3"]
     manifests = ["--manifest", "a.csv", "--manifest", "b.csv"]

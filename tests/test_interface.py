@@ -73,6 +73,9 @@ def test_building_and_launching_use_no_deprecated_way(shelf: Shelf) -> None:
 
 def test_text_search_equals_the_engine(client: Client, engine: Engine) -> None:
     answer = client.predict("an angry man", 4, api_name="/search_by_text")
+    assert answer["remarks"] == []
+    old = client.predict("an old man", 4, api_name="/search_by_text")
+    assert old["remarks"] == ["Ages are not heard."]
     expected = engine.search_text("an angry man", 4)
     assert answer["query"] == "an angry man"
     assert answer["understood"] == {"gender": "male", "emotion": "angry"}

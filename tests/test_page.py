@@ -115,8 +115,15 @@ def test_what_no_lookup_finds_is_marked_as_the_model_reads_it(page: playwright.P
     expect(_announced(page)).to_have_text("10 clips, best match first. Understood: sad.")
     expect(page.locator(".hit .met, .hit .near, .hit .missed")).to_have_count(10)
     _search(page, "qwrt")
-    expect(_announced(page)).to_contain_text("Understood: nothing in particular.")
+    said = "Understood: nothing in particular. Hardly a word of this is known;"
+    expect(_announced(page)).to_contain_text(said)
     expect(page.locator(".hit .met, .hit .near, .hit .missed")).to_have_count(0)
+
+
+def test_what_is_not_heard_is_said(page: playwright.Page) -> None:
+    _search(page, "an old man, sad")
+    said = "10 clips, best match first. Understood: sad, man. Ages are not heard."
+    expect(_announced(page)).to_have_text(said)
 
 
 def test_what_a_query_denies_is_said_and_not_marked(page: playwright.Page, engine: Engine) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raclap.scope import within
+from raclap.scope import remarks, within
 
 
 @pytest.mark.parametrize(
@@ -103,3 +106,39 @@ WORDS = st.sampled_from(
 def test_what_is_left_has_nothing_more_to_leave_out(words):
     rest, _ = within(" ".join(words))
     assert within(rest) == (rest, ())
+
+
+@pytest.mark.parametrize(
+    ("text", "topics"),
+    [
+        ("a man, sad", ""),
+        ("an old man", "Ages"),
+        ("a child with a French accent", "Accents and ages"),
+    ],
+)
+def test_people_are_told_what_is_not_heard(text, topics):
+    assert remarks(text, ()) == ([f"{topics} are not heard."] if topics else [])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "怒った女性",
+        "가 나 다",
+        "злая женщина",
+        "una mujer enojada",
+        "voz grave y lenta",
+        "asdf qwer zxcv",
+    ],
+)
+def test_people_are_told_that_hardly_a_word_is_known(text):
+    (remark,) = remarks(text, ())
+    assert remark.startswith("Hardly a word")
+
+
+def test_no_english_query_is_taken_for_another_language():
+    asked = json.loads(Path(__file__).with_name("queries.json").read_text())
+    told = [remarks(each["query"], ()) for each in asked]
+    assert not [said for said in told if any("Hardly" in one for one in said)]
+    assert not remarks("", ())
+    assert not remarks("12, ...", ())
