@@ -41,6 +41,7 @@ _SURE = 0.7  # probability from which a description is taken to say a value
 _TELLING = 0.8  # and a single word to say something of a voice, whatever it is
 _TEXTS_AT_ONCE = 64
 _REMEMBERED = 32
+_SPARE = 3  # descriptions that are encoded beyond those that are asked for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,7 +172,7 @@ class Reader:
             seconds=len(waveform) / audio.RATE_HZ,
             attributes=attributes,
             levels=measured_levels(measured, named),
-            descriptions=self._descriptions(vector, attributes, named)[:top],
+            descriptions=self._descriptions(vector, attributes, named, top),
         )
 
     def parted(self, text: str) -> tuple[str, str]:
@@ -222,17 +223,32 @@ class Reader:
         return told
 
     def _descriptions(
-        self, vector: np.ndarray, attributes: dict[str, dict[str, float]], named: dict[str, str]
+        self,
+        vector: np.ndarray,
+        attributes: dict[str, dict[str, float]],
+        named: dict[str, str],
+        top: int,
     ) -> list[tuple[str, float]]:
         """Compose descriptions from what is plausible; (text, cosine), best first."""
-        texts = list(dict.fromkeys(_compose(_plausible(attributes, named))))
+        said = {each.text: each.style for each in _compose(_plausible(attributes, named))}
+        # Encoding takes most of the time, so only what will be among the best is encoded.
+        likely = sorted(said, key=lambda text: -self._nearness(said[text], vector))
+        texts = likely[: top + _SPARE]
         new = [text for text in texts if text not in self._known]
         for start, vectors in enumerate(encode_texts(self.model, new)):
             here = new[start * _TEXTS_AT_ONCE : (start + 1) * _TEXTS_AT_ONCE]
             self._known.update(zip(here, vectors, strict=True))
         scores = np.stack([self._known[text] for text in texts]) @ vector
-        order = np.argsort(-scores, kind="stable")
+        order = np.argsort(-scores, kind="stable")[:top]
         return [(texts[at], float(scores[at])) for at in order]
+
+    def _nearness(self, said: Style, vector: np.ndarray) -> float:
+        """Foretell the cosine between a clip's (D,) vector and a description of ``said``."""
+        values = [
+            self.classes[name][VALUES[name].index(value)] for name, value in said.known.items()
+        ]
+        whole = np.sum(values, axis=0)
+        return float(whole @ vector / np.linalg.norm(whole))
 
     def _mean(self, texts: Sequence[str]) -> np.ndarray:
         # Nothing is looked up: clips are told as the benchmark tells them.
@@ -308,10 +324,10 @@ def _plausible(attributes: dict[str, dict[str, float]], named: dict[str, str]) -
                 yield replace(best, **{name: near})
 
 
-def _compose(styles: Iterator[Style]) -> Iterator[str]:
+def _compose(styles: Iterator[Style]) -> Iterator[wording.Description]:
     """Yield a full and two shorter wordings of each style, always the same ones."""
     for each in styles:
         rng = random.Random(repr(each))
-        yield wording.describe(each, rng).text
+        yield wording.describe(each, rng)
         for count in (2, 3):
-            yield wording.partial(each, rng, count=count).text
+            yield wording.partial(each, rng, count=count)

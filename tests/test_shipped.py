@@ -170,6 +170,15 @@ def test_what_people_type_is_found(engine):
     assert np.mean(wrong) < 0.03
 
 
+def test_the_best_descriptions_are_among_the_few_that_are_encoded(engine):
+    for clip in engine.gallery.clips[::60]:
+        waveform = audio.load(clip.path)
+        few, all_ = (engine.reader.read(waveform, top=top).descriptions for top in (5, 1000))
+        assert (len(few), len(all_) > 20) == (5, True)
+        assert few[0] == pytest.approx(all_[0])
+        assert len({*few} & {*all_[:5]}) >= 4
+
+
 def test_what_is_not_wanted_is_not_found(engine):
     plain = engine.search_text("angry", 20)
     without = engine.search_text("angry", 20, without="a man")
