@@ -148,7 +148,7 @@ def queries(model: RACLAP, gallery: Gallery, count: int, asked: int = 200) -> di
     }
 
 
-def forms(
+def precisions(
     model: RACLAP, gallery: Gallery, waveforms: Sequence[np.ndarray], rounds: int, asked: int = 60
 ) -> dict[str, object]:
     """Measure texts and clips in full precision and in what the processor does fastest.

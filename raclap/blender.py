@@ -89,10 +89,12 @@ def blender(shelf: Shelf, chosen: gr.Textbox, tabs: gr.Tabs, change: Told) -> Fi
         own = engine.gallery.clips[engine.gallery.rows[picked]] if picked else None
         before = others(engine.search_clip(clip, len(engine.gallery.clips)), own)
         after = others(engine.blend(clip, asked, _MOST + 1), own, _MOST)
-        goal = engine.understood(positive(", ".join(asked)))
+        wanted = positive(", ".join(asked))
+        goal = engine.understood(wanted)
         said = " and ".join(f"{text} × {weight:.1f}" for text, weight in asked.items())
+        line = " ".join([f"The clip with {said}.", *engine.remarks(wanted)])
         return (
-            f"The clip with {said}." if said else "The clip as it is; say what should change.",
+            line if said else "The clip as it is; say what should change.",
             _SIDES.format(
                 before=cards.ladder(before[:_MOST], sounds(engine), goal),
                 after=cards.ladder(after, sounds(engine), goal, before),

@@ -189,10 +189,13 @@ def search(args: Namespace) -> dict[str, Any]:
             }
             for hit, account in zip(hits, accounts(engine.model, vectors, wanted), strict=True)
         ]
-    understood = {"understood": engine.understood(query).known, "remarks": engine.remarks(query)}
+    understood = {}
+    if not args.clip:
+        understood["understood"] = engine.understood(query).known
+        understood["remarks"] = engine.remarks(query)
     return {
         "query": query,
-        **({} if args.clip else understood),
+        **understood,
         "hits": [
             {
                 "rank": hit.rank,

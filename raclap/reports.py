@@ -76,7 +76,7 @@ def benchmark(args: Namespace) -> dict[str, Any]:
             model, benchmark.clips(gallery, args.clips), args.rounds
         ),
         "query": lambda: benchmark.queries(model, gallery, args.vectors),
-        "precision": lambda: benchmark.forms(
+        "precision": lambda: benchmark.precisions(
             model, gallery, benchmark.clips(gallery, args.clips), args.rounds
         ),
         "start": lambda: benchmark.starts(args.rounds),

@@ -324,6 +324,9 @@ def test_a_found_clip_is_blended_with_a_change(
     played = after.locator("audio").evaluate_all("all => all.map(each => each.getAttribute('src'))")
     assert played == addresses
     expect(after.first.locator(".moved")).not_to_be_empty()
+    page.get_by_label("But …").fill("older")
+    page.get_by_label("But …").press("Enter")
+    expect(_announced(page)).to_have_text("The clip with older × 2.0. Ages are not heard.")
     assert complaints == []
 
 
