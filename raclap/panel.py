@@ -48,7 +48,6 @@ def panel(shelf: Shelf, chosen: gr.Textbox, compared: gr.State) -> None:
 
     def of_hit(engine: Engine, said: gr.EventData) -> tuple[str, Markup, Markup, Case]:
         clip = engine.gallery.clips[engine.gallery.rows[hit.clip(engine, said)]]
-        taken = max(0.0, engine.score(clip.id, said.without)) if said.without else 0.0
         return show(
             Case(
                 text=said.text,
@@ -56,7 +55,7 @@ def panel(shelf: Shelf, chosen: gr.Textbox, compared: gr.State) -> None:
                 address=address(engine, clip),
                 found=engine.explain(clip.id, said.text),
                 without=said.without,
-                taken=taken,
+                taken=engine.loss(clip.id, said.without),
             ),
             said,
         )

@@ -150,9 +150,12 @@ class Engine:
         Raises:
             InputError: empty or too long, or a filter that the gallery does not know.
         """
-        texts = [text for text in self.parted(text, without) if text]
-        vectors = np.stack([self.reader.asked(text).vector for text in texts])
-        return self._hits(vectors, top, where, varied)
+        wanted, unwanted = self.parted(text, without)
+        vectors = [
+            self.reader.asked(wanted).vector,
+            *([self._against(unwanted)] if unwanted else []),
+        ]
+        return self._hits(np.stack(vectors), top, where, varied)
 
     def parted(self, text: str, without: str = "") -> tuple[str, str]:
         """Part what is searched for from what counts against a clip.
@@ -276,6 +279,15 @@ class Engine:
         """
         return float(self._vector(clip) @ text_vectors(self.model, [check_text(text)])[0])
 
+    def loss(self, clip: str | Path | np.ndarray, without: str) -> float:
+        """Return what the score of a clip loses for what is not wanted, 0 or above.
+
+        Args:
+            clip: as for `score`.
+            without: a description of what is not wanted; empty for nothing.
+        """
+        return max(0.0, float(self._vector(clip) @ self._against(without))) if without else 0.0
+
     def compare(self, clips: Sequence[str | Path], texts: Sequence[str]) -> Comparison:
         """Hold clips against descriptions.
 
@@ -337,6 +349,17 @@ class Engine:
     def _anyone(self) -> np.ndarray:
         """(D,) what says nothing of a voice."""
         return text_vectors(self.model, _NEUTRAL).mean(axis=0)
+
+    def _against(self, text: str) -> np.ndarray:
+        """Return the (D,) unit vector whose cosine counts against a clip.
+
+        Of a whisper it leads there from a voice: taken for itself it takes what is quiet or calm
+        along. Women and men are unlike enough, and an emotion has more than one other.
+        """
+        vector = self.reader.asked(text).vector
+        if self.mentioned(text).known == {"phonation": "whispered"}:
+            vector = vector - self.reader.asked("voiced").vector
+        return vector / np.linalg.norm(vector)
 
     def _hits(
         self, vectors: np.ndarray, top: int, where: Mapping[str, str] | None, varied: bool

@@ -154,6 +154,14 @@ def test_what_a_query_denies_is_not_wanted(engine):
     assert engine.parted("a man, not qwrt") == ("a man, not qwrt", "")  # and this it does not
 
 
+@pytest.mark.parametrize("without", ["loud", "whispering", "a whispering woman", ""])
+def test_what_is_not_wanted_counts_as_much_as_is_said(engine, without):
+    for hit in engine.search_text("a low voice", 6, without=without):
+        loss = engine.loss(hit.clip.id, without)
+        assert loss >= 0
+        assert hit.score == pytest.approx(engine.score(hit.clip.id, "a low voice") - loss, abs=1e-6)
+
+
 def test_a_comparative_starts_from_what_is_heard_as_its_positive_does(engine, clips):
     voice = clips[0].path
     assert engine.blend(voice, {"louder": 1.5}) == engine.blend(voice, {"loud": 1.5})

@@ -247,6 +247,21 @@ def test_whispers_are_for_those_who_ask(engine):
     assert when_asked > 0.9
 
 
+@pytest.mark.parametrize("emotion", ["calm", "sad"])
+def test_who_wants_no_whisper_finds_quiet_voices_all_the_same(engine, emotion):
+    """Less of a whisper alone would be less of what is as quiet."""
+    for who, gender in (("woman", "female"), ("man", "male")):
+        for given in (
+            (f"a quiet {emotion} {who}, not whispering", ""),
+            (f"a quiet {emotion} {who}", "whispers"),
+        ):
+            found = [hit.clip for hit in engine.search_text(given[0], 5, without=given[1])]
+            assert {(clip.gender, clip.emotion, clip.energy) for clip in found} == {
+                (gender, emotion, "low")
+            }
+            assert sum(clip.phonation == "whispered" for clip in found) <= 1
+
+
 def test_less_of_an_emotion_leads_away_from_it(engine):
     angry = [clip for clip in engine.gallery.clips if clip.emotion == "angry"][::8]
     found = [
