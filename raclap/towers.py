@@ -430,11 +430,12 @@ class TextTower(nn.Module):
 
         owner = laid(lambda text: [text] * len(texts[text]), -1)
         other = owner[:, None, :, None] != owner[:, None, None, :]  # (R, 1, L, L)
-        taken = self.encoder.embeddings.position_embeddings.padding_idx  # all below are, too
+        padding = self.encoder.embeddings.position_embeddings.padding_idx
+        first = 0 if padding is None else padding + 1
         place = laid(lambda text: range(len(texts[text])), 0)
         hidden = self.encoder(
             input_ids=laid(lambda text: texts[text], 0),
-            position_ids=place if taken is None else place + taken + 1,
+            position_ids=place + first,
             attention_mask=torch.zeros_like(other, dtype=torch.float32).masked_fill(
                 other, -torch.inf
             ),
