@@ -12,6 +12,7 @@ import hashlib
 import importlib.util
 import logging
 import os
+import signal
 import sys
 import threading
 from collections.abc import Sequence
@@ -53,6 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         accelerate(engine)
         threading.Thread(target=warm, args=[engine], daemon=True).start()
         shelf = Shelf(engine)
+        # As on Ctrl-C: otherwise Python stops at once, and what is a visitor's own would stay.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         options = launch_options(shelf)
         options["app_kwargs"]["middleware"] = [Middleware(Headers)]
         build(shelf).launch(
@@ -101,7 +104,7 @@ def indexed(gallery: str, checkpoint: str) -> str:
     """
     from raclap import command
     from raclap.files import cache
-    from raclap.index import CARD
+    from raclap.index import CARD, MANIFEST
     from raclap.intake import find_clips
     from raclap.milvus import is_address
 
@@ -114,7 +117,7 @@ def indexed(gallery: str, checkpoint: str) -> str:
     ):
         return gallery
     files = [Path(clip.path) for clip in find_clips(folder)]
-    files += sorted(Path(checkpoint).glob("*.safetensors"))
+    files += [*folder.glob(MANIFEST), *sorted(Path(checkpoint).glob("*.safetensors"))]
     seen = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     digest = hashlib.sha256(repr((checkpoint, seen)).encode()).hexdigest()[:16]
     output = cache() / f"{folder.name}-{digest}"

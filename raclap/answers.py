@@ -32,6 +32,8 @@ _UNEXPECTED = "Something went wrong on our side; it was logged. Please try again
 PLACES = 32  # in the queue; whoever comes later is told so
 _BUSY = f"{PLACES} requests are waiting already; please try again in a moment."
 
+_TOP, _WEIGHT = 10, 2.0  # of results, and of a change, unless a program says otherwise
+
 ENDPOINTS = ("search_by_text", "search_by_audio", "describe", "blend", "galleries")
 
 # Requests wait their turn in the queue: two at once in the model would only slow each other down.
@@ -108,7 +110,7 @@ def endpoints(shelf: Shelf) -> None:
 
     def search_by_text(
         query: str,
-        top: int = 10,
+        top: int = _TOP,
         where: dict | None = None,
         without: str = "",
         varied: bool = False,
@@ -128,8 +130,10 @@ def endpoints(shelf: Shelf) -> None:
         engine = shelf[gallery or ""]
         if not isinstance(where or {}, dict):
             raise InputError('The filter must be an object such as {"gender": "female"}.')
+        if not isinstance(varied, bool | None):
+            raise InputError("varied must be true or false, without quotes.")
         hits = engine.search_text(
-            query or "", int(top), where, without=without or "", varied=bool(varied)
+            query or "", _count(top), where, without=without or "", varied=bool(varied)
         )
         return {
             "query": query,
@@ -138,7 +142,7 @@ def endpoints(shelf: Shelf) -> None:
             "hits": _plain(engine, hits),
         }
 
-    def search_by_audio(clip: str, top: int = 10, gallery: str = "") -> dict:
+    def search_by_audio(clip: str, top: int = _TOP, gallery: str = "") -> dict:
         """Find the clips that sound most like a voice.
 
         Args:
@@ -147,7 +151,7 @@ def endpoints(shelf: Shelf) -> None:
             gallery: name of the gallery to search, as listed by galleries; empty for the first.
         """
         engine = shelf[gallery or ""]
-        hits = engine.search_clip(given(clip), int(top))
+        hits = engine.search_clip(given(clip), _count(top))
         return {"query": Path(clip).name, "hits": _plain(engine, hits)}
 
     def describe(clip: str) -> dict:
@@ -172,7 +176,7 @@ def endpoints(shelf: Shelf) -> None:
         }
 
     def blend(
-        clip: str, change: str, weight: float = 2.0, top: int = 10, gallery: str = ""
+        clip: str, change: str, weight: float = _WEIGHT, top: int = _TOP, gallery: str = ""
     ) -> dict:
         """Find the clips that sound like a voice, but changed: angrier, slower, a woman.
 
@@ -184,7 +188,8 @@ def endpoints(shelf: Shelf) -> None:
             gallery: name of the gallery to search, as listed by galleries; empty for the first.
         """
         engine = shelf[gallery or ""]
-        hits = engine.blend(given(clip), {change or "": float(weight)}, int(top))
+        weight = _WEIGHT if weight is None else float(weight)
+        hits = engine.blend(given(clip), {change or "": weight}, _count(top))
         return {"query": f"{Path(clip).name}, {change}", "hits": _plain(engine, hits)}
 
     def galleries() -> dict:
@@ -204,14 +209,14 @@ def endpoints(shelf: Shelf) -> None:
     # Real components as inputs, though nobody sees them, so that Gradio checks what is uploaded.
     query = gr.Textbox(label="Description", visible=False)
     clip = gr.Audio(label="Voice", type="filepath", visible=False)
-    top = gr.Number(10, label="Number of results", precision=0, visible=False)
+    top = gr.Number(_TOP, label="Number of results", precision=0, visible=False)
     where = gr.JSON(label="Filters", visible=False)
     # Gradio's own schema for any JSON is not a valid one, and MCP clients refuse it.
     where.api_info = lambda: {"type": "object", "additionalProperties": {"type": "string"}}
     without = gr.Textbox("", label="Not wanted", visible=False)
     varied = gr.Checkbox(False, label="Varied voices", visible=False)
     change = gr.Textbox(label="Change", visible=False)
-    weight = gr.Number(2, label="Weight", visible=False)
+    weight = gr.Number(_WEIGHT, label="Weight", visible=False)
     gallery = gr.Textbox("", label="Gallery", visible=False)
     answer = gr.JSON(label="Answer", visible=False)
     for handler, inputs in (
@@ -224,6 +229,11 @@ def endpoints(shelf: Shelf) -> None:
         gr.Button(visible=False).click(
             told(handler, shown=str), inputs, answer, api_name=handler.__name__, **IN_TURN
         )
+
+
+def _count(top: int | None) -> int:
+    """The number of results; null, as of any argument, counts as left out."""
+    return _TOP if top is None else int(top)
 
 
 def _plain(engine: Engine, hits: Sequence[Hit]) -> list[dict[str, Any]]:

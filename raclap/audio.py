@@ -110,10 +110,15 @@ def from_samples(samples: np.ndarray, rate_hz: int, *, name: str = "The audio") 
         raise InputError(f"{name} has samples above {_LOUDEST:.0e}; full scale is 1.")
     mono = samples.mean(axis=1) if samples.ndim == 2 else samples
     mono = _resampled(mono, rate_hz)
-    loudest = np.sqrt(_frame_power(mono).max())
-    if 20 * np.log10(loudest + 1e-12) < _SILENT_DBFS:
+    if silent(mono):
         raise InputError(f"{name} is silent; record or choose something with a voice in it.")
     return np.ascontiguousarray(mono, dtype=np.float32)
+
+
+def silent(waveform: np.ndarray) -> bool:
+    """Whether a waveform of (S,) at 16 kHz is refused as silent."""
+    loudest = np.sqrt(_frame_power(waveform).max())
+    return bool(20 * np.log10(loudest + 1e-12) < _SILENT_DBFS)
 
 
 def trim(waveform: np.ndarray) -> np.ndarray:

@@ -188,7 +188,8 @@ class Collection:
 
     def records(self, rows: Sequence[int]) -> list[Clip]:
         """Return the clips in these rows; those that a search just found are at hand."""
-        known = {row: self._records[row] for row in rows if row in self._records}
+        # Another thread's search may have one forgotten at any moment: each is looked up once.
+        known = {row: clip for row in rows if (clip := self._records.get(row))}
         new = [row for row in dict.fromkeys(rows) if row not in known]
         if new:
             known |= dict(zip(new, map(milvus.clip_of, self.fetch(new, "record")), strict=True))

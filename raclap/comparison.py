@@ -16,7 +16,7 @@ import torch
 from raclap import audio
 from raclap.config import InputError, RelationConfig
 from raclap.index import Gallery
-from raclap.query import check_text
+from raclap.ranking import less
 from raclap.reading import Reader, encode_clips, text_vectors
 from raclap.relation import relation
 from raclap.style import Style, overlap
@@ -29,8 +29,9 @@ class Comparison:
     Attributes:
         clips: N names.
         texts: M descriptions.
-        similarity: (N, M) float32 cosines.
-        taught: (N, M) float32, the teacher's cosines; the model's own where it has no teacher.
+        similarity: (N, M) float32 cosines, less what a description denies.
+        taught: (N, M) float32, the teacher's cosines with what a description wants; the model's
+            own where it has no teacher.
         overlap: (N, M) float32, how far the styles agree, 0 to 1; NaN where one is unknown.
     """
 
@@ -66,20 +67,24 @@ def compare(
     """
     if not clips or not texts:
         raise InputError("Choose at least one clip and one description to compare.")
-    texts, rows = [check_text(text) for text in texts], gallery.rows
+    sought, rows = [reader.sought(text) for text in texts], gallery.rows
+    wanted = [text for text, _ in sought]
     files = [gallery.clips[rows[clip]].path if clip in rows else str(clip) for clip in clips]
     waveforms = [audio.load(file) for file in files]
     speech = [
         gallery.vectors[rows[clip]] if clip in rows else reader.hear(waveform)
         for clip, waveform in zip(clips, waveforms, strict=True)
     ]
-    similarity = np.stack(speech) @ text_vectors(reader.model, texts).T
+    similarity = np.stack(speech) @ text_vectors(reader.model, wanted).T
+    for scores, (_, unwanted) in zip(similarity.T, sought, strict=True):
+        if unwanted:
+            scores[:] = less(scores, np.stack(speech) @ reader.against(unwanted))
     teacher = reader.model.teacher
     return Comparison(
         clips=[clip if clip in rows else Path(clip).name for clip in clips],
-        texts=texts,
+        texts=[text.strip() for text in texts],
         similarity=similarity,
-        taught=encode_clips(teacher, waveforms) @ text_vectors(teacher, texts).T
+        taught=encode_clips(teacher, waveforms) @ text_vectors(teacher, wanted).T
         if teacher
         else similarity,
         overlap=_overlaps(

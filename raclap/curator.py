@@ -89,7 +89,9 @@ def curator(
 
     def look(name: str, mine: list[str], before: list[str], request: gr.Request) -> list[Any]:
         """What the tab shows now."""
-        now = [each for each, job in shelf.jobs.items() if job.running]
+        # What another visitor takes in of their own is not told here.
+        jobs = {each: shelf.jobs.get(each) for each in [*shelf.homes, *mine]}
+        now = [each for each, job in jobs.items() if job and job.running]
         done = [each for each in before if each not in now]
         entries = [(f"{e.title} ({e.count:,} clips)", e.name) for e in shelf.entries()]
         entries += [(_title(shelf, each), each) for each in mine if _searchable(shelf, each)]
@@ -102,11 +104,10 @@ def curator(
             gr.Column(visible=at_home(request)),
         ]
         for each in rows:
-            job, ready = shelf.jobs.get(each), shelf.ready(each)
-            busy = bool(job and job.running)
+            busy, ready = each in now, shelf.ready(each)
             label = "Resume" if not ready and shelf.begun(each) else "Fetch"
             values += [
-                progress(job, ready),
+                progress(jobs[each], ready),
                 gr.Button(
                     f"{label} {shelf.homes[each].title}", visible=may and not (busy or ready)
                 ),
@@ -114,10 +115,10 @@ def curator(
                 gr.Button(visible=ready and not busy),
             ]
         last = mine[-1] if mine else ""
-        job = shelf.jobs.get(last)
-        busy = bool(job and job.running)
+        busy = last in now
         ready = bool(last) and not busy and _searchable(shelf, last)
-        return [*values, progress(job, ready), gr.Button(visible=busy), gr.Button(visible=ready)]
+        progressed = progress(jobs.get(last), ready)
+        return [*values, progressed, gr.Button(visible=busy), gr.Button(visible=ready)]
 
     def fetch(corpus: str) -> Callable[..., list[str]]:
         def start(before: list[str], request: gr.Request) -> list[str]:

@@ -10,24 +10,37 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from functools import cache
 from itertools import zip_longest
 
 from raclap import lexicon
 from raclap.query import Mention, clean, mentions
+from raclap.style import EVERY_VALUE
 
 _WORD = re.compile(r"[^\W\d_]+(?:'[a-z]+)?|[^\w\s'-]")  # or a mark
-_NOT = re.compile(
-    r"(?<!\bif )(?<!\bwhy )(?<!\bcare )\b(?:"  # "if not angry" means that it may be
-    r"not|no|never|nothing|without|less|neither|nor|cannot|(?:is|are|was|does|do|did)n't|hardly|scarcely"
-    r"|anything but|rather than|instead of|far from|devoid of|free (?:of|from)|lacking|minus|except"
-    r")\b(?! (?:only|merely|simply|solely|just|care less)\b)"  # "not only angry" is angry
+# What denies nothing though it looks so: "no doubt angry", "never been happier".
+_FIRM = (
+    r"no (?:doubt|question|wonder|matter|less)|no[- ](?:nonsense|frills)|without (?:a |any )?doubt"
+    r"|(?:(?<=could )not|cannot|never)(?: have)? (?:be|been) (?:more|\w+er)|never (?:been )?so"
+    r"|\w+ (?:only|merely|simply|solely|just|care less)"
 )
+_NOT = re.compile(
+    # "If not angry" means that it may be.
+    rf"(?<!\bif )(?<!\bor )(?<!\bno )(?<!\bwhy )(?<!\bcare )\b(?!(?:{_FIRM})\b)(?:"
+    r"not|no|nobody|never|nothing|less|neither|nor|without|w/o|cannot|hardly|scarcely|minus|except"
+    r"|(?:is|are|was|were|does|do|did|has|have|had|wo|would|should)n'?t|ain't|avoid|avoiding"
+    r"|any(?:thing|one|body) but|(?:rather|other) than|instead of|far from|lacking"
+    r"|devoid of|free (?:of|from)"
+    r")\b"
+)
+_LISTED = ("no", "without", "w/o", "neither", "lacking", "minus", "avoid", "avoiding")
 # What may stand between "not" and what is not wanted, as an adverb may right before it.
 _BETWEEN = frozenset(
     lexicon.words(
         "a an the any at all so too very that as much overly really exactly quite more longer "
-        "be being been in of with sound sounds sounding seem seems speak speaks speaking want hint "
-        "trace sign bit least for"
+        "be being been is are was were in of with sound sounds sounding seem seems speak speaks "
+        "speaking talk talks talking get gets getting become becoming feel feels feeling act acts "
+        "acting show shows showing want hint trace sign bit least for"
     )
 )
 _OR = {"or", "nor"}
@@ -36,7 +49,7 @@ _THEIRS = {"he", "she", "him", "his", "her"}
 # What is left hanging before "not", as in "a man who is not angry", and after what is not wanted.
 _HANGING = re.compile(
     r"(?:[\s,;.!?]|\b(?:but|and|or|who|that|which|is|are|was|it|does|do|did|sounds?|sounding|i|with|in"
-    r"|want|please)\b)+$"
+    r"|want|please|anything|anyone|anybody)\b)+$"
 )
 _LEADING = re.compile(r"^(?:[\s,;.!?]|\b(?:but|and|or|ones?)\b)+")
 
@@ -64,7 +77,7 @@ def parted(text: str, reads: Callable[[str], bool] = lambda word: False) -> tupl
         if said.start() < done or _at(said.start(), named):
             continue
         after = [word for word in words if word.start() >= said.end()]
-        if gone := _denied(after, named, reads):
+        if gone := _denied(said[0], after, named, reads):
             kept.append(cleaned[done : said.start()])
             denied += [cleaned[start:stop] for start, stop in gone]
             done = gone[-1][1]
@@ -75,9 +88,16 @@ def parted(text: str, reads: Callable[[str], bool] = lambda word: False) -> tupl
 
 
 def _denied(
-    words: Sequence[re.Match[str]], named: Sequence[Mention], reads: Callable[[str], bool]
+    denier: str,
+    words: Sequence[re.Match[str]],
+    named: Sequence[Mention],
+    reads: Callable[[str], bool],
 ) -> list[tuple[int, int]]:
-    """Find from where to where something is denied by these words: "any anger", "angry or sad"."""
+    """Find from where to where something is denied by these words: "any anger", "angry or sad".
+
+    A comma joins more to it if "or" follows, as in "no anger, sadness or fear"; "and" only nouns
+    and the like, as in "without fear and anger".
+    """
     # "Not very sad" denies the sadness; the degree stands between.
     begins = {each.start for each in named}
     degrees = [
@@ -89,26 +109,54 @@ def _denied(
     def told(word: re.Match[str]) -> tuple[int, int] | None:
         if known := _at(word.start(), named):
             return known.start, known.stop
-        telling = word[0].isalpha() and word[0] not in _FEELING and reads(word[0])
-        return word.span() if telling else None
+        asked = word[0].isalpha() and word[0] not in _FEELING | _THEIRS
+        return word.span() if asked and reads(word[0]) else None
+
+    def like(word: re.Match[str]) -> bool:
+        """Whether the joint may join this to what is denied first."""
+        if joint == ",":  # "not angry, a woman or a man" denies neither of these
+            one, two = _at(first.start(), named), _at(word.start(), named)
+            return not two or two.attribute != "gender" or bool(one and one.attribute == "gender")
+        return joint != "and" or _kind(word[0]) == _kind(first[0]) != ""
 
     found: list[tuple[int, int]] = []
-    joined = True  # to the "not", or by "or" to what is denied already
+    first: re.Match[str] | None = None
+    sure, joint = 0, denier  # how many of them are denied for certain; what the next is joined by
     for word, after in zip_longest(words, words[1:]):
         start = word.start()
-        if (found and start < found[-1][1]) or word[0] in _BETWEEN or _at(start, degrees):
+        if found and start < found[-1][1]:
             continue
-        if word[0] in _OR and not joined:
-            joined = True
+        joins = word[0] in _OR and joint in ("", ",")
+        if joins or (not joint and (word[0] == "," or (word[0] == "and" and denier in _LISTED))):
+            joint = word[0]
+            continue
+        if joint != "and" and (word[0] in _BETWEEN or _at(start, degrees)):
             continue
         if word[0].endswith("ly") and not _at(start, named) and after and told(after):
             continue
-        stretch = joined and told(word)
-        if not stretch:
+        if not joint or (first and not like(word)) or not (stretch := told(word)):
             break
+        first = first or word
         found.append(stretch)
-        joined = False
-    return found
+        sure, joint = sure if joint == "," else len(found), ""
+    return found[:sure]
+
+
+def _kind(word: str) -> str:
+    """Tell what "and" may join: "fear and anger", "laughing and crying", not "anger and calm"."""
+    return "ing" if word.endswith("ing") else "noun" if word in _nouns() else ""
+
+
+@cache
+def _nouns() -> frozenset[str]:
+    """The words that stand for a value by themselves, such as "anger"."""
+    return frozenset(
+        wording.text
+        for attribute, value in EVERY_VALUE
+        for pool in (lexicon.WIDE, "unseen")
+        for wording in lexicon.wordings(attribute, value, pool)
+        if wording.form == "noun"
+    )
 
 
 def _at(place: int, stretches: Sequence[Mention]) -> Mention | None:

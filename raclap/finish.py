@@ -32,7 +32,6 @@ from raclap.style import ATTRIBUTES, SIZES, VALUES
 
 VOICES = 600  # that stand for any voice
 _EMOTION = ATTRIBUTES.index("emotion")
-_PHONATION = ATTRIBUTES.index("phonation")
 # Chosen on validation clips; each matters little within a factor of two.
 _MEAN = 0.5
 _READING = 1.0  # weight of what was read, clip by text, beside the cosine
@@ -41,7 +40,8 @@ _COMPOSED = 1.0  # weight of the values' own vectors in a text, beside its vecto
 _TRUST = 0.7  # in what a text is read for, in log odds: readers met words of training alone
 _GLOSSED = 1.5  # weight of what a glossary has to say, in logarithms, beside what was read
 _UNMOVED = -3.0  # evidence of a glossary that leaves the odds that something is said as they are
-_UNMARKED = 0.3  # how far a voice is expected where nothing is said of phonation
+_VOICED = 0.3  # how far a voice is expected where nothing is said of phonation
+_NEUTRAL = 0.2  # and no emotion where nothing is said of it or of its intensity
 _HUBNESS = 0.5
 _SPARE = 0.3  # a clip's part in the spare direction
 
@@ -163,9 +163,14 @@ def overruled(told: Tensor, known: Tensor) -> Tensor:
 
 
 def expected(told: Tensor) -> Tensor:
-    """Add to what is told (N, V) what goes without saying: who asks for no whisper expects none."""
-    parts = [part.clone() for part in told.split(SIZES, dim=-1)]
-    phonation = parts[_PHONATION]
-    says = phonation.sum(-1)
-    phonation[:, VALUES["phonation"].index("voiced")] += _UNMARKED * (1 - says)
-    return torch.cat(parts, dim=-1)
+    """Add to what is told (N, V) what goes without saying.
+
+    Who asks for no whisper expects none; who names no emotion, nor how strong it is, expects none.
+    """
+    parts = {n: p.clone() for n, p in zip(ATTRIBUTES, told.split(SIZES, dim=-1), strict=True)}
+    unsaid = {name: 1 - part.sum(-1) for name, part in parts.items()}
+    unmoved = unsaid["emotion"] * unsaid["intensity"]
+    voiced, neutral = VALUES["phonation"].index("voiced"), VALUES["emotion"].index("neutral")
+    parts["phonation"][:, voiced] += _VOICED * unsaid["phonation"]
+    parts["emotion"][:, neutral] += _NEUTRAL * unmoved
+    return torch.cat([*parts.values()], dim=-1)

@@ -3,8 +3,8 @@
 In: texts. Out: how far the words in them that are new speak for each value. A text encoder guesses
 at a word that it was never taught; a dictionary has it beside words that it was: "dejected" is like
 "crestfallen", "joylessly" comes of "joyless". The table, ``glossary.npz``, is made by ``glossing``,
-from WordNet and the words of training alone. Deliberately not here: what is made of the evidence
-(``finish``).
+from WordNet and the words of training alone, and so is the list of all other words. Deliberately
+not here: what is made of the evidence (``finish``).
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from raclap.files import digest_of
 from raclap.style import SIZES
 
 PATH = Path(__file__).with_name("glossary.npz")
+OTHERS = "dictionary.txt"
 MOST = 63  # steps in which shares are kept
 _LONGEST = 4  # words in an entry
 _FLOOR = 0.03  # of the strongest evidence; below it, one value speaks as little as another
@@ -44,8 +45,13 @@ def forms(word: str) -> Iterator[str]:
 
 
 def knows(word: str) -> bool:
-    """Whether a lower-case word, in any form, is in the dictionary and new."""
+    """Whether a lower-case word, in any form, is in the glossary."""
     return any(form in _rows() for form in forms(word))
+
+
+def lists(word: str) -> bool:
+    """Whether a lower-case word, in any form, is in the dictionary at all."""
+    return knows(word) or any(form in _others() for form in forms(word))
 
 
 def evidence(texts: Sequence[str]) -> np.ndarray:
@@ -98,6 +104,11 @@ def _entry(words: Sequence[str]) -> tuple[int, int | None]:
 def _rows() -> dict[str, int]:
     with np.load(PATH, allow_pickle=False) as held:
         return {word: row for row, word in enumerate(held["words"].tobytes().decode().split("\n"))}
+
+
+@cache
+def _others() -> frozenset[str]:
+    return frozenset(PATH.with_name(OTHERS).read_text(encoding="utf-8").split())
 
 
 @cache

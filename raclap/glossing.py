@@ -1,7 +1,8 @@
 """Make the glossary: WordNet, walked from the words of training to words that training never had.
 
 In: WordNet's database (Miller 1995; Princeton's or Debian's, the package wordnet-base) and the
-lexicon's words of training. Out: ``glossary.npz``, of which ``glossary`` is the reader. Words and
+lexicon's words of training. Out: ``glossary.npz``, of which ``glossary`` is the reader, and beside
+it ``dictionary.txt``, all other words, which are no mistakes of spelling. Words and
 the meanings they share are the nodes of a graph; meanings lead to like ones, to what they are kinds
 of, to what they derive from, and to the words that define them. From each word of training, which
 speaks for a value, a walk with restart (Tong et al. 2006) spreads: where it comes by often, words
@@ -130,6 +131,7 @@ class Net:
     Attributes:
         words: W, in the order of the first nodes; the meanings follow.
         tells: (W,) bool, whether a word can say how somebody speaks.
+        names: (W,) bool, whether a word is nothing but a name.
         steps: (nodes, nodes) where a walk goes next.
     """
 
@@ -139,6 +141,9 @@ class Net:
         self._place = {word: place for place, word in enumerate(self.words)}
         self.tells = np.array(
             [any(map(_tells, map(meanings.get, places), places)) for places in senses.values()]
+        )
+        self.names = np.array(
+            [all(meanings[each].file == _NAMES for each in places) for places in senses.values()]
         )
         node = {each: len(self.words) + place for place, each in enumerate(meanings)}
         edges: list[tuple[int, int, float]] = []
@@ -216,7 +221,10 @@ def weighed(reached: np.ndarray) -> np.ndarray:
 
 
 def write(net: Net, shares: np.ndarray, path: Path = glossary.PATH) -> int:
-    """Write the glossary of those of W words that are new and say something; return how many."""
+    """Write the glossary of those of W words that are new and say something; return how many.
+
+    The others come into a text beside it, but for names and for what the lexicon has.
+    """
     most, learned = shares.max(1), lexicon.learned()
     chosen = [
         row
@@ -226,14 +234,20 @@ def write(net: Net, shares: np.ndarray, path: Path = glossary.PATH) -> int:
         and (" " not in word or most[row] > _FAINT_PHRASE)
     ]
     chosen.sort(key=lambda row: net.words[row])
-    held = shares[chosen] / most[chosen, None]
+    told = shares[chosen] / most[chosen, None]
     with replacing(path) as part, part.open("wb") as file:
         np.savez_compressed(
             file,
             words=np.frombuffer("\n".join(net.words[row] for row in chosen).encode(), np.uint8),
-            shares=(glossary.MOST * held).round().astype(np.uint8),
+            shares=(glossary.MOST * told).round().astype(np.uint8),
             strengths=most[chosen].astype(np.float16),
         )
+    left = {*chosen, *np.flatnonzero(net.names).tolist()}
+    others = {word for row, word in enumerate(net.words) if row not in left}
+    others = {word for word in others if re.fullmatch(r"[a-z]{3,}", word)}
+    others -= {*lexicon.vocabulary(wide=True)}
+    with replacing(path.with_name(glossary.OTHERS)) as part:
+        part.write_text("".join(f"{word}\n" for word in sorted(others)), encoding="utf-8")
     return len(chosen)
 
 

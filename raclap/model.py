@@ -276,12 +276,15 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
         )["input_ids"]
 
     @torch.inference_mode()
-    def encode_text(self, texts: Sequence[str], *, lookup: bool = True) -> Tensor:
+    def encode_text(
+        self, texts: Sequence[str], *, lookup: bool = True, expecting: bool = True
+    ) -> Tensor:
         """Encode descriptions, each as a whole and in its clauses; see :meth:`read`.
 
         Args:
             texts: N descriptions in English; case, spacing and small typos do not matter.
             lookup: as in `understand`.
+            expecting: as in `understand`.
 
         Returns:
             (N, D) float32 unit vectors.
@@ -293,35 +296,40 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
             raise TypeError("encode_text takes a list of texts: encode_text([text])")
         if not len(texts):
             return torch.zeros(0, self.dim)
-        return self.understand(texts, lookup=lookup)[0]
+        return self.understand(texts, lookup=lookup, expecting=expecting)[0]
 
     @torch.inference_mode()
-    def understand(self, texts: Sequence[str], *, lookup: bool = True) -> tuple[Tensor, Tensor]:
+    def understand(
+        self, texts: Sequence[str], *, lookup: bool = True, expecting: bool = True
+    ) -> tuple[Tensor, Tensor]:
         """Encode N >= 1 descriptions, and tell what they say.
 
         Args:
             texts: N descriptions in English.
-            lookup: as in use: what the lexicon knows counts as said, whatever is read, what is not
-                heard is left out (`scope.within`), and a whisper that nobody asked for is not
-                expected. The lexicon knows the words that were kept from training, too: whoever
-                measures how those are read does without.
+            lookup: as in use: what the lexicon knows counts as said, whatever is read, and what is
+                not heard is left out (`scope.within`). The lexicon knows the words that were kept
+                from training, too: whoever measures how those are read does without.
+            expecting: as in a search, if things are looked up: a whisper or an emotion that nobody
+                asked for is not expected (`finish.expected`). A difference between texts does
+                without.
 
         Returns:
             (N, D) what `encode_text` gives, and (N, V) float32 probabilities of all values of all
             attributes, in order; by attribute they sum to 1 or less. An unfinished model cannot
             read: 0 throughout.
         """
+        texts = [self.clean(text) for text in texts]
         texts = [within(text)[0] for text in texts] if lookup else texts
         vectors, summaries = self.read(texts)
         if self.finish is None:
             return vectors.cpu(), torch.zeros(len(texts), sum(SIZES))
-        cleaned = [self.clean(text) for text in texts]
-        evidence = torch.from_numpy(glossary.evidence(cleaned)).to(self.device)
+        evidence = torch.from_numpy(glossary.evidence(texts)).to(self.device)
         told = self.finish.told(vectors, summaries, evidence)
         if not lookup:
             return self.finish.text(vectors, told).cpu(), told.cpu()
-        told = overruled(told, torch.from_numpy(query.looked_up(cleaned)).to(self.device))
-        return self.finish.text(vectors, expected(told)).cpu(), told.cpu()
+        told = overruled(told, torch.from_numpy(query.looked_up(texts)).to(self.device))
+        said = expected(told) if expecting else told
+        return self.finish.text(vectors, said).cpu(), told.cpu()
 
     @torch.inference_mode()
     def read(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:

@@ -50,12 +50,9 @@ def panel(shelf: Shelf, chosen: gr.Textbox, compared: gr.State) -> None:
         clip = engine.gallery.clips[engine.gallery.rows[hit.clip(engine, said)]]
         return show(
             Case(
-                text=said.text,
                 name=name(clip),
                 address=address(engine, clip),
-                found=engine.explain(clip.id, said.text),
-                without=said.without,
-                taken=engine.loss(clip.id, said.without),
+                found=engine.explain(clip.id, said.text, said.without),
             ),
             said,
         )
@@ -68,7 +65,7 @@ def panel(shelf: Shelf, chosen: gr.Textbox, compared: gr.State) -> None:
             raise InputError("These tables are gone; compare again.")
         clip, text = kept.clips[n], kept.found.texts[m]
         found = engine.explain(clip, text)
-        return show(Case(text=text, name=kept.names[n], address=kept.places[n], found=found), said)
+        return show(Case(name=kept.names[n], address=kept.places[n], found=found), said)
 
     def show(case: Case, said: gr.EventData) -> tuple[str, Markup, Markup, Case]:
         drawn = reasons.view(case, dark=bool(said.dark), narrow=bool(said.narrow))

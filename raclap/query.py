@@ -23,12 +23,35 @@ from raclap.style import EVERY_VALUE, Style
 
 _WORD = re.compile(r"(?<![^\W\d_])[a-z]{4,}(?![^\W\d_])")  # Latin words worth correcting
 PRONOUNS = {"she": "female", "her": "female", "he": "male", "his": "male", "him": "male"}
+_LONG = 6  # letters
+_DENYING = ("un", "in", "im", "il", "ir", "dis", "non")  # how an opposite begins
 _LONGEST = 8  # words in a phrase of the lexicon
-# "I'd love to hear" asks for no love, nor does "couldn't care less" for sympathy.
-_IDLE = ("love to", "keen to", "eager to", "curious to", "interested in", "care less")
+_NOTHING = ("", "")
+# What people type besides the lexicon's words, of which descriptions are made. "I'd love to hear"
+# asks for no love, nor does "couldn't care less" for sympathy; high spirits are no high pitch.
+_TYPED = {
+    _NOTHING: "love to, keen to, eager to, curious to, interested in, care less",
+    ("gender", "female"): (
+        "wife, girlfriend, daughter, aunt, niece, mom, mum, mommy, mummy, grandma, granny, "
+        "grandmother, stepmother, mother in law, queen, princess, waitress, nun, bride, widow, "
+        "women, girls, ladies, females, gals"
+    ),
+    ("gender", "male"): (
+        "husband, boyfriend, son, uncle, nephew, dad, daddy, grandpa, granddad, grandfather, "
+        "stepfather, father in law, king, prince, waiter, monk, groom, widower, "
+        "men, guys, boys, gentlemen, males, lads, dudes, blokes"
+    ),
+    ("emotion", "happy"): (
+        "high spirits, good spirits, tears of joy, crying tears of joy, crying with joy, "
+        "crying for joy, weeping with joy"
+    ),
+    ("emotion", "sad"): "low spirits, poor spirits, low mood",
+    ("emotion", "angry"): "quick to anger, quick to take offence",
+    ("pitch", "high"): "higher than average pitch, above average pitch, higher than normal pitch",
+    ("pitch", "low"): "lower than average pitch, below average pitch, lower than normal pitch",
+}
 _PLACES = {value: place for place, value in enumerate(EVERY_VALUE)}
 MAX_CHARACTERS = 1_000
-_NOTHING = ("", "")
 _STRONG = ("intensity", "strong")
 # What makes an emotion strong right after it, as in "bored to tears". "So" does right before.
 _UTMOST = (
@@ -37,6 +60,8 @@ _UTMOST = (
     "beyond words, beyond belief, beyond measure, as hell, as anything, like crazy, "
     "uncontrollably, hysterically, inconsolably"
 )
+_CLOSE = re.compile(r"(?<=[^\W\d_])([,;!?])(?=[^\W\d_])")  # a mark that lacks its space
+_CHOICE = re.compile(r"[\s,/]*(?:or|and|/)\s+(?:an?\s+|the\s+)?|\s*/\s*")  # between two genders
 _STILL = {"neutral", "calm", "contentment", "serenity"}  # the extreme of these is not intense
 _DEGREES = ("degree", "utter", "modifier")
 _JOINTS = re.compile(
@@ -59,8 +84,9 @@ def check_text(text: str) -> str:
 def normalize(text: str, vocabulary: Collection[str] = ()) -> str:
     """Bring a text into the one form that the text encoder sees.
 
-    Unicode NFKC, lower case, single spaces, no control characters, emoji of feelings as words, and
-    spelling mistakes corrected toward the lexicon: ``an ANGRI  woamn`` becomes ``an angry woman``.
+    Unicode NFKC, lower case, single spaces, after commas too, no control characters, emoji as
+    words, and spelling mistakes corrected toward the lexicon: ``an ANGRI  woamn`` becomes
+    ``an angry woman``.
 
     Args:
         text: anything; other scripts pass through.
@@ -78,7 +104,8 @@ def clean(text: str) -> str:
     text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).lower())
     plain = "".join(map(_plain, text.replace("’", "'")))
     # Marks that an invisible character kept apart come into their order only now.
-    return " ".join(unicodedata.normalize("NFKC", plain).split())
+    plain = " ".join(unicodedata.normalize("NFKC", plain).split())
+    return _CLOSE.sub(r"\1 ", plain)
 
 
 def _plain(character: str) -> str:
@@ -95,12 +122,14 @@ def _plain(character: str) -> str:
 
 
 def is_known(word: str) -> bool:
-    """Whether the lexicon or the glossary has a lower-case word."""
-    return word in _known() or glossary.knows(word)
+    """Whether the lexicon or the dictionary has a lower-case word."""
+    return word in _known() or glossary.lists(word)
 
 
 def _spell(word: str, vocabulary: Collection[str]) -> str:
-    return word if word in vocabulary or is_known(word) else _nearest(word)
+    # Short words that the text encoder lacks are rather mistyped than meant.
+    meant = is_known(word) if len(word) >= _LONG else word in _known() or glossary.knows(word)
+    return word if meant or word in vocabulary else _nearest(word)
 
 
 @cache
@@ -119,7 +148,13 @@ def _nearest(word: str) -> str:
     drawn = re.sub(r"(.)\1{2,}", r"\1\1", word)  # "angryyyy" as "angryy"
     limit = 1 if len(drawn) < 8 else 2
     found = process.extractOne(drawn, _targets(), scorer=OSA.distance, score_cutoff=limit)
-    return found[0] if found else word
+    # "Unsurprised" is no mistake for "surprised", known or not.
+    return found[0] if found and not _opposed(drawn, found[0]) else word
+
+
+def _opposed(word: str, other: str) -> bool:
+    shorter, longer = sorted((word, other), key=len)
+    return longer.removesuffix(shorter) in _DENYING
 
 
 def clauses(text: str) -> list[str]:
@@ -136,14 +171,17 @@ def clauses(text: str) -> list[str]:
 def mentioned(text: str) -> Style:
     """Recognise by lookup which values a query names: the longest wording first, both pools.
 
-    A degree such as "slightly" counts as an intensity only right before an emotion.
+    A degree such as "slightly" counts as an intensity only right before an emotion. "A woman or a
+    man" asks for neither.
 
     Args:
         text: a query; what `normalize` made of it, if misspelt words are to count.
     """
     found: dict[str, str] = {}
-    for mention in mentions(text):
+    for mention in (said := _of_speaker(text)):
         found.setdefault(mention.attribute, mention.value)
+    if len({each.value for each in said if each.attribute == "gender"}) > 1:
+        del found["gender"]
     return Style(**found)
 
 
@@ -159,11 +197,33 @@ def looked_up(texts: Sequence[str]) -> np.ndarray:
     """
     told = np.zeros((len(texts), len(EVERY_VALUE)), dtype=np.float32)
     for row, text in zip(told, texts, strict=True):
-        named = {(mention.attribute, mention.value) for mention in mentions(text)}
+        named = {(mention.attribute, mention.value) for mention in _of_speaker(text)}
         count = Counter(attribute for attribute, _ in named)
         for attribute, value in named:
             row[_PLACES[attribute, value]] = 1 / count[attribute]
     return told
+
+
+def _of_speaker(text: str) -> list[Mention]:
+    """Find what is mentioned, less the gender of others: "she shouts at him" is of a woman.
+
+    Who is named first speaks, but the owner in "his wife" or "her old father" does not. Both
+    genders stay where they are a choice, as in "a woman or a man".
+    """
+    found, cleaned = mentions(text), clean(text)
+    people = sorted((m for m in found if m.attribute == "gender"), key=lambda m: m.start)
+    while len(people) > 1 and _owns(cleaned, *people[:2]):
+        del people[0]
+    other = next((each for each in people if each.value != people[0].value), None)
+    if other is None or _CHOICE.fullmatch(cleaned[people[0].stop : other.start]):
+        return [each for each in found if each.attribute != "gender" or each in people]
+    return [e for e in found if e.attribute != "gender" or e.value == people[0].value]
+
+
+def _owns(text: str, one: Mention, two: Mention) -> bool:
+    """Whether the first is "his" or "her" and the second, with a word between at most, is owned."""
+    between = text[one.stop : two.start].split()
+    return text[one.start : one.stop] in ("his", "her") and len(between) < 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -264,7 +324,11 @@ def _phrase(tokens: tuple[str, ...], start: int, length: int) -> tuple[str, ...]
 @cache
 def _phrases() -> tuple[_Phrases, _Phrases, frozenset[tuple[str, ...]]]:
     """What each phrase of the lexicon means, and each degree, less an article; what is extreme."""
-    meanings = {lexicon.words(phrase): _NOTHING for phrase in _IDLE}
+    meanings = {
+        lexicon.words(phrase): meaning
+        for meaning, phrases in _TYPED.items()
+        for phrase in phrases.split(", ")
+    }
     degrees, extreme = {("so",): _STRONG}, set()
     for attribute, value in EVERY_VALUE:
         for pool in (lexicon.WIDE, "unseen"):

@@ -37,6 +37,7 @@ _MEASURED = {
 # (temperature scaling, Guo et al. 2017): intensity was told right less often than was claimed.
 # Chosen on validation clips; of the other attributes these claim too much nowhere.
 _DOUBT = {"intensity": 0.3}
+ANYONE = "a person speaking"  # says nothing of a voice
 _SURE = 0.7  # probability from which a description is taken to say a value
 _TELLING = 0.8  # and a single word to say something of a voice, whatever it is
 _TEXTS_AT_ONCE = 64
@@ -78,20 +79,21 @@ def encode_clips(model: RACLAP, waveforms: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def encode_texts(
-    model: RACLAP, texts: Sequence[str], *, lookup: bool = True
+    model: RACLAP, texts: Sequence[str], *, lookup: bool = True, expecting: bool = True
 ) -> Iterator[np.ndarray]:
     """Yield the unit vectors of ``texts`` in order, (up to 64, D) float32 at a time.
 
-    ``lookup`` is as in `RACLAP.understand`.
+    ``lookup`` and ``expecting`` are as in `RACLAP.understand`.
     """
     for start in range(0, len(texts), _TEXTS_AT_ONCE):
         chunk = list(texts[start : start + _TEXTS_AT_ONCE])
-        yield np.asarray(model.encode_text(chunk, lookup=lookup), dtype=np.float32)
+        encoded = model.encode_text(chunk, lookup=lookup, expecting=expecting)
+        yield np.asarray(encoded, dtype=np.float32)
 
 
-def text_vectors(model: RACLAP, texts: Sequence[str]) -> np.ndarray:
-    """Return the unit vectors (M, D) float32 of M >= 1 texts."""
-    return np.concatenate(list(encode_texts(model, texts)))
+def text_vectors(model: RACLAP, texts: Sequence[str], *, expecting: bool = True) -> np.ndarray:
+    """Return the unit vectors (M, D) float32 of M >= 1 texts; see `encode_texts`."""
+    return np.concatenate(list(encode_texts(model, texts, expecting=expecting)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,6 +187,36 @@ class Reader:
             reads=lambda word: self.asked(word).telling >= _TELLING,
         )
         return (wanted, unwanted) if unwanted else (text, "")
+
+    def sought(self, text: str, without: str = "") -> tuple[str, str]:
+        """Part what is searched for from what counts against a clip.
+
+        Args:
+            text: a description; what it denies, as in "a man, not angry", is not wanted.
+            without: what else is not wanted.
+
+        Returns:
+            Two descriptions, the second of which may be empty.
+
+        Raises:
+            InputError: empty or too long.
+        """
+        wanted, denied = self.parted(query.check_text(text))
+        unwanted = [denied, query.check_text(without) if without.strip() else ""]
+        return wanted or ANYONE, ", ".join(part for part in unwanted if part)
+
+    def against(self, unwanted: str) -> np.ndarray:
+        """Return the (D,) unit vector whose cosine counts against a clip.
+
+        Of a whisper it leads there from a voice: taken for itself it takes what is quiet or calm
+        along. Women and men are unlike enough, and an emotion has more than one other.
+        """
+        texts = [unwanted]
+        if self.mentioned(unwanted).known == {"phonation": "whispered"}:
+            texts.append("voiced")
+        first, *others = text_vectors(self.model, texts, expecting=False)
+        vector = first - np.sum(others, axis=0)
+        return vector / np.linalg.norm(vector)
 
     def mentioned(self, text: str) -> Style:
         """Return the values that a description asks for, its spelling mistakes put right."""

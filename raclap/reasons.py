@@ -56,20 +56,14 @@ class Case:
     """A clip, a description, and why they have their score.
 
     Attributes:
-        text: the description.
         name: of the clip, to be read.
         address: where the page finds its audio.
         found: the explanation.
-        without: a description of what is not wanted; empty for nothing.
-        taken: what the score loses for it, 0 or above.
     """
 
-    text: str
     name: str
     address: str
     found: Explanation
-    without: str = ""
-    taken: float = 0.0
 
 
 def view(case: Case, *, dark: bool = False, narrow: bool = False) -> Markup:
@@ -84,7 +78,7 @@ def view(case: Case, *, dark: bool = False, narrow: bool = False) -> Markup:
     sound = Sound(address=case.address, peaks=outline(found.waveform).tolist())
     drawn = _heatmap(found, canvas.DARK if dark else canvas.LIGHT, narrow)
     return _VIEW.format(
-        text=case.text,
+        text=found.text,
         name=case.name,
         player=player(case.name, sound, len(found.waveform) / audio.RATE_HZ),
         sum=_sum(case),
@@ -100,7 +94,7 @@ def heading(case: Case) -> str:
     account = case.found.account
     best = max(account.parts, key=lambda part: part.contribution)
     most = f" Most is added by {_named(best)}." if best.contribution > 0 else ""
-    return f"Score {signed(account.score - case.taken, 2)}.{most}"
+    return f"Score {signed(case.found.score, 2)}.{most}"
 
 
 def said(relevance: Relevance) -> str:
@@ -157,15 +151,13 @@ def _png(drawn: list[Figure]) -> str:
 
 def _sum(case: Case) -> Markup:
     """The account as a table with bars on one scale, each from where the one before ends."""
-    account = case.found.account
+    found, account = case.found, case.found.account
     steps = [
         (f"any voice: “{NOTHING_SAID}”", account.rest),
         *((_named(part), part.contribution) for part in account.parts),
     ]
-    ends = [("score", account.score)]
-    if case.without:
-        steps.append((f"but not: “{case.without}”", -case.taken))
-        ends = [("score", account.score - case.taken)]
+    if found.without:
+        steps.append((f"but not: “{found.without}”", -found.taken))
     tips = np.cumsum([0.0, *(value for _, value in steps)])
     low, high = min(tips.min(), 0.0), max(tips.max(), 0.0)
     scale = 100 / max(high - low, 1e-6)
@@ -179,8 +171,8 @@ def _sum(case: Case) -> Markup:
         row(said, start, value, "rest" if at == 0 else "less" if value < 0 else "more", at > 0)
         for at, ((said, value), start) in enumerate(zip(steps, tips[:-1], strict=True))
     ]
-    last = [row(said, 0.0, value, "score-bar", False) for said, value in ends]
-    return _SUM.format(rows=Markup("").join(rows), ends=Markup("").join(last))
+    last = row("score", 0.0, found.score, "score-bar", False)
+    return _SUM.format(rows=Markup("").join(rows), ends=last)
 
 
 def _named(part: Part) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection
 
 from raclap.query import PRONOUNS, clean, is_known, mentions, normalize
 
+NOTHING = "a voice"  # what is left of a description of which nothing is heard
 _TOPICS = ("accents", "languages", "ages")
 _ACCENTS = {"accent", "accents", "accented", "dialect", "dialects", "brogue"}
 _STRENGTHS = {"strong", "thick", "heavy", "slight", "light", "mild", "soft", "faint", "broad"}
@@ -72,7 +73,7 @@ def within(text: str) -> tuple[str, tuple[str, ...]]:
     "An angry old man with a thick French accent" is "an angry man".
 
     Returns:
-        The rest, as `query.clean` has it, or "a voice" if nothing is left; and what was named of
+        The rest, as `query.clean` has it, or `NOTHING` if nothing is left; and what was named of
         "accents", "languages" and "ages". A child is no adult, but stays: the word says more. A
         text without any is as it was.
     """
@@ -104,7 +105,7 @@ def _mended(rest: str) -> str:
     """Put right what a text looks like after something was taken out."""
     rest = re.sub(r" (?=[,.;:!?])", "", clean(rest))
     rest = _ARTICLE.sub(_article, re.sub(r"\b(an?|the), ", r"\1 ", rest))
-    return _LOOSE.sub("", re.sub(r"^(?:[ ,.;:!?-]+|(?:and|or|but) )+", "", rest)) or "a voice"
+    return _LOOSE.sub("", re.sub(r"^(?:[ ,.;:!?-]+|(?:and|or|but) )+", "", rest)) or NOTHING
 
 
 def _without_accents(cleaned: str) -> str:

@@ -24,7 +24,7 @@ from raclap.evidence import Account, Relevance, accounts, word_by_time
 from raclap.index import Gallery
 from raclap.milvus import is_address
 from raclap.query import check_text
-from raclap.reading import Level, Reader, Reading, text_vectors
+from raclap.reading import ANYONE, Level, Reader, Reading, text_vectors
 from raclap.sketch import Sketch, sketch
 from raclap.style import Style
 from raclap.timeline import Moment, follow
@@ -49,7 +49,7 @@ __all__ = [
 ROOT = Path(__file__).resolve().parent.parent
 BUNDLED = ROOT / "assets" / "gallery"
 # Texts that say nothing of style, from which a change of nothing in particular is reckoned.
-_NEUTRAL = ("a person speaking", "a voice", "someone talking")
+_NEUTRAL = (ANYONE, "a voice", "someone talking")
 _POOL = 200  # clips among which a varied answer is chosen
 
 
@@ -75,14 +75,25 @@ class Explanation:
     """Why one clip has its score for a description.
 
     Attributes:
+        text: what is wanted of the description.
         account: what each thing said adds to the score.
         relevance: the same by word and time.
         waveform: (S,) the clip at 16 kHz, in whose time ``relevance`` is.
+        without: what is not wanted; empty for nothing.
+        taken: what is taken from the account's score for that, 0 or above.
     """
 
+    text: str
     account: Account
     relevance: Relevance
     waveform: np.ndarray
+    without: str
+    taken: float
+
+    @property
+    def score(self) -> float:
+        """What a search gives the clip."""
+        return self.account.score - self.taken
 
 
 class Engine:
@@ -151,28 +162,14 @@ class Engine:
             InputError: empty or too long, or a filter that the gallery does not know.
         """
         wanted, unwanted = self.parted(text, without)
-        vectors = [
-            self.reader.asked(wanted).vector,
-            *([self._against(unwanted)] if unwanted else []),
-        ]
+        vectors = [self.reader.asked(wanted).vector]
+        if unwanted:
+            vectors.append(self.reader.against(unwanted))
         return self._hits(np.stack(vectors), top, where, varied)
 
     def parted(self, text: str, without: str = "") -> tuple[str, str]:
-        """Part what is searched for from what counts against a clip.
-
-        Args:
-            text: a description; what it denies, as in "a man, not angry", is not wanted.
-            without: what else is not wanted.
-
-        Returns:
-            Two descriptions, the second of which may be empty.
-
-        Raises:
-            InputError: empty or too long.
-        """
-        wanted, denied = self.reader.parted(check_text(text))
-        unwanted = [denied, check_text(without) if without.strip() else ""]
-        return wanted or _NEUTRAL[0], ", ".join(part for part in unwanted if part)
+        """Part what is searched for from what counts against a clip; see `Reader.sought`."""
+        return self.reader.sought(text, without)
 
     def search_clip(
         self,
@@ -226,12 +223,15 @@ class Engine:
         vector = self._vector(clip)
         directions, weights = [], []
         for text, weight in changes.items():
-            wanted, denied = self.reader.parted(query.positive(check_text(text)))
+            heard, topics = scope.within(query.positive(check_text(text)))
+            if topics and heard == scope.NOTHING:
+                continue
+            wanted, denied = self.reader.parted(heard)
             if wanted:
                 start = self._start(vector, self.mentioned(wanted))
-                directions.append(text_vectors(self.model, [wanted])[0] - start)
+                directions.append(self._said([wanted]) - start)
             if denied:
-                directions.append(self._anyone - text_vectors(self.model, [denied])[0])
+                directions.append(self._anyone - self._said([denied]))
             weights += [weight] * (len(directions) - len(weights))
         if directions:
             vector = ranking.blend(vector, np.stack(directions), weights)
@@ -268,7 +268,7 @@ class Engine:
         return self.reader.read(_waveform(clip), name, top)
 
     def score(self, clip: str | Path | np.ndarray, text: str) -> float:
-        """Return the cosine of a clip and a description.
+        """Return the score of a clip for a description, as `search_text` gives it.
 
         Args:
             clip: id of a gallery clip, audio file, or (S,) samples at 16 kHz.
@@ -277,16 +277,8 @@ class Engine:
         Raises:
             InputError: an empty or too long text, or no usable audio.
         """
-        return float(self._vector(clip) @ text_vectors(self.model, [check_text(text)])[0])
-
-    def loss(self, clip: str | Path | np.ndarray, without: str) -> float:
-        """Return what the score of a clip loses for what is not wanted, 0 or above.
-
-        Args:
-            clip: as for `score`.
-            without: a description of what is not wanted; empty for nothing.
-        """
-        return max(0.0, float(self._vector(clip) @ self._against(without))) if without else 0.0
+        vector, (wanted, unwanted) = self._vector(clip), self.parted(text)
+        return float(vector @ self.reader.asked(wanted).vector) - self._loss(vector, unwanted)
 
     def compare(self, clips: Sequence[str | Path], texts: Sequence[str]) -> Comparison:
         """Hold clips against descriptions.
@@ -300,24 +292,28 @@ class Engine:
         """
         return compare(self.reader, self.gallery, clips, texts)
 
-    def explain(self, clip: str | Path | np.ndarray, text: str) -> Explanation:
+    def explain(self, clip: str | Path | np.ndarray, text: str, without: str = "") -> Explanation:
         """Tell why a clip has its score for a description; see `raclap.evidence`.
 
         Args:
             clip: id of a gallery clip, audio file, or (S,) samples at 16 kHz.
             text: a description.
+            without: what is not wanted besides what it denies.
 
         Raises:
             InputError: an empty or too long text, or no usable audio.
         """
-        text = check_text(text)
+        wanted, unwanted = self.parted(text, without)
         row = None if isinstance(clip, np.ndarray) else self.gallery.rows.get(str(clip))
         waveform = _waveform(clip if row is None else self.gallery.clips[row].path)
         vector = self.reader.hear(waveform) if row is None else self.gallery.vectors[row]
         return Explanation(
-            account=accounts(self.model, vector[None], text)[0],
-            relevance=word_by_time(self.model, waveform, text),
+            text=wanted,
+            account=accounts(self.model, vector[None], wanted)[0],
+            relevance=word_by_time(self.model, waveform, wanted),
             waveform=waveform,
+            without=unwanted,
+            taken=self._loss(vector, unwanted),
         )
 
     def follow(self, clip: str | Path | np.ndarray) -> list[Moment]:
@@ -348,18 +344,15 @@ class Engine:
     @cached_property
     def _anyone(self) -> np.ndarray:
         """(D,) what says nothing of a voice."""
-        return text_vectors(self.model, _NEUTRAL).mean(axis=0)
+        return self._said(_NEUTRAL)
 
-    def _against(self, text: str) -> np.ndarray:
-        """Return the (D,) unit vector whose cosine counts against a clip.
+    def _said(self, texts: Sequence[str]) -> np.ndarray:
+        """(D,) what texts say on average, and nothing that goes without saying."""
+        return text_vectors(self.model, texts, expecting=False).mean(axis=0)
 
-        Of a whisper it leads there from a voice: taken for itself it takes what is quiet or calm
-        along. Women and men are unlike enough, and an emotion has more than one other.
-        """
-        vector = self.reader.asked(text).vector
-        if self.mentioned(text).known == {"phonation": "whispered"}:
-            vector = vector - self.reader.asked("voiced").vector
-        return vector / np.linalg.norm(vector)
+    def _loss(self, vector: np.ndarray, unwanted: str) -> float:
+        """What the score of a clip's (D,) vector loses for what is not wanted, 0 or above."""
+        return max(0.0, float(vector @ self.reader.against(unwanted))) if unwanted else 0.0
 
     def _hits(
         self, vectors: np.ndarray, top: int, where: Mapping[str, str] | None, varied: bool

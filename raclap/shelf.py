@@ -232,19 +232,17 @@ class Shelf:
             except BaseException:
                 self._remove(name)
                 raise
-            end = threading.Timer(KEPT_SECONDS, self._remove, [name])
-            end.daemon = True
-            end.start()
+            self._remove_in(KEPT_SECONDS, name)
 
-        root.mkdir(parents=True)
         self._start("own", name, work)
         return name
 
     def close(self) -> None:
         """Stop what is at work, to go on another time, and remove what is a visitor's own."""
-        for job in self.jobs.values():
+        jobs = self.jobs.copy()  # others may begin meanwhile
+        for job in jobs.values():
             job.stop.set()
-        for name, job in self.jobs.items():
+        for name, job in jobs.items():
             if job.thread:
                 job.thread.join(timeout=10)
             if _OWN.fullmatch(name):
@@ -323,15 +321,24 @@ class Shelf:
         return card if card.fingerprint == self.first.model.fingerprint else None
 
     def _remove(self, name: str) -> None:
-        with self._lock:
+        place = self._place(name)
+        with self._lock:  # without its card nobody opens it again
             self._engines.pop(name, None)
-        shutil.rmtree(self._place(name), ignore_errors=True)
+            (place / CARD).unlink(missing_ok=True)
+        shutil.rmtree(place, ignore_errors=True)
+
+    def _remove_in(self, seconds: float, name: str) -> None:
+        end = threading.Timer(seconds, self._remove, [name])
+        end.daemon = True
+        end.start()
 
     def _sweep(self) -> None:
-        """Remove what visitors of an earlier run left behind."""
-        for place in (self.folder / _VISITORS).glob("own-*"):
-            if time.time() - place.stat().st_mtime > KEPT_SECONDS:
-                shutil.rmtree(place, ignore_errors=True)
+        """Let what visitors of an earlier run left behind end with its hour, or with this run."""
+        for place in (self.folder / _VISITORS).glob("*"):
+            if _OWN.fullmatch(place.name):
+                self.jobs[place.name] = Job(step="Ready", running=False)
+                age = time.time() - place.stat().st_mtime
+                self._remove_in(max(0, KEPT_SECONDS - age), place.name)
 
 
 def default_folder() -> Path:

@@ -56,7 +56,9 @@ def follow(reader: Reader, waveform: np.ndarray) -> list[Moment]:
     starts = np.linspace(0, len(waveform) - size, count).astype(int)
     loud = np.square(waveform).mean() * _PAUSE
     parts = [(at, waveform[at : at + size]) for at in starts]
-    spoken = [(at, part) for at, part in parts if np.square(part).mean() > loud]
+    spoken = [
+        (at, part) for at, part in parts if np.square(part).mean() > loud and not audio.silent(part)
+    ]
     vectors = encode_clips(reader.model, [part for _, part in spoken])
     moments = []
     for (at, part), vector in zip(spoken, vectors, strict=True):

@@ -38,7 +38,9 @@ class StubModel:
         bands = [np.array_split(np.abs(np.fft.rfft(each)), 16) for each in waveforms]
         return _unit(np.log([[band.mean() + 1e-6 for band in each] for each in bands]) @ self._ear)
 
-    def encode_text(self, texts: list[str], *, lookup: bool = True) -> torch.Tensor:
+    def encode_text(
+        self, texts: list[str], *, lookup: bool = True, expecting: bool = True
+    ) -> torch.Tensor:
         self.texts_encoded += len(texts)
         counts = [np.bincount([ord(c) % 128 for c in text], minlength=128) for text in texts]
         return _unit(np.array(counts) @ self._eye)

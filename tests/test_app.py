@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import signal
 import sys
 from argparse import Namespace
 from importlib.machinery import ModuleSpec
@@ -61,7 +62,10 @@ def test_a_folder_of_audio_is_indexed_once_and_again_when_it_changes(
     assert Path(first).is_relative_to(tmp_path / "cache")
     write_voice(folder / "b.wav", f0_hz=200)
     assert app.indexed(str(folder), "model") != first
-    assert len(made) == 2
+    for gender in ("male", "female"):
+        (folder / "manifest.csv").write_text(f"id,path,gender\na,a.wav,{gender}\n")
+        app.indexed(str(folder), "model")
+    assert len(made) == 4
 
 
 def test_a_gallery_is_opened_as_it_is(tmp_path: Path, engine) -> None:
@@ -91,6 +95,18 @@ def test_where_the_page_listens(
     assert (seen["server_name"], seen["server_port"]) == (host, port)
     assert not seen["mcp_server"]
     assert seen.keys() >= launch_options(Shelf(engine)).keys()
+
+
+def test_a_page_that_is_ended_closes_as_on_ctrl_c(engine, monkeypatch) -> None:
+    """Python would otherwise stop at once, and what is a visitor's own would stay."""
+    monkeypatch.setattr(Engine, "open", lambda *places: engine)
+    monkeypatch.setattr(gr.Blocks, "launch", lambda *_, **__: signal.raise_signal(signal.SIGTERM))
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            app.main([])
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def test_the_environment_stands_for_flags_that_are_not_given(monkeypatch) -> None:

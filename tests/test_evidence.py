@@ -294,5 +294,11 @@ def test_the_engine_explains_its_hits(shipped, gallery):
     assert found.account.score == pytest.approx(hit.score, abs=1e-4)
     assert found.relevance.score == pytest.approx(hit.score, abs=1e-3)
     assert {part.attribute for part in found.account.parts} >= {"emotion", "gender", "speed"}
+    assert (found.text, found.without, found.score) == (text, "", found.account.score)
+    less = engine.explain(hit.clip.id, f"{text}, not happy", "loud")
+    assert (less.text, less.without) == (text, "happy, loud")
+    vector = gallery.vectors[gallery.rows[hit.clip.id]]
+    taken = max(0.0, float(vector @ engine.reader.against("happy, loud")))
+    assert less.score == pytest.approx(found.score - taken, abs=1e-6)
     again = engine.explain(found.waveform, text)
     np.testing.assert_allclose(again.relevance.matrix, found.relevance.matrix, atol=1e-6)

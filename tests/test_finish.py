@@ -161,6 +161,8 @@ def test_what_is_known_overrules_what_was_read_of_its_attribute_alone():
 def test_a_voice_is_expected_as_far_as_no_whisper_is_asked_for():
     phonation = LEVEL[ATTRIBUTES.index("phonation")]
     told = torch.rand(3, sum(SIZES)) / 2
+    told[:, LEVEL[ATTRIBUTES.index("emotion")]] = 0
+    told[:, ANGRY] = 1.0
     told[0, phonation] = 0
     told[1, phonation] = torch.tensor([1.0, 0.0])
     told[2, phonation] = torch.tensor([0.2, 0.3])
@@ -170,6 +172,17 @@ def test_a_voice_is_expected_as_far_as_no_whisper_is_asked_for():
     )
     assert found[:, : phonation.start].equal(told[:, : phonation.start])
     assert not told[0, phonation].any()
+
+
+def test_no_emotion_is_expected_as_far_as_neither_it_nor_its_intensity_is_said():
+    neutral = EVERY_VALUE.index(("emotion", "neutral"))
+    intensity = LEVEL[ATTRIBUTES.index("intensity")]
+    told = torch.zeros(4, sum(SIZES))
+    told[1, ANGRY] = 1.0
+    told[2, intensity.start] = 1.0
+    told[3, ANGRY] = 0.5
+    told[3, intensity.start] = 0.5
+    torch.testing.assert_close(expected(told)[:, neutral], torch.tensor([0.2, 0, 0, 0.05]))
 
 
 def test_a_text_of_two_values_shares_its_gain(made):

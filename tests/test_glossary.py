@@ -61,10 +61,10 @@ def made(net, tmp_path, monkeypatch):
     shares = glossing.weighed(net.spread([("sad", SAD), ("angry", ANGRY)]))
     assert glossing.write(net, shares, path) == len(np.load(path)["shares"])
     monkeypatch.setattr(glossary, "PATH", path)
-    for kept in (glossary._rows, glossary._table):
+    for kept in (glossary._rows, glossary._table, glossary._others):
         kept.cache_clear()
     yield glossary
-    for kept in (glossary._rows, glossary._table):
+    for kept in (glossary._rows, glossary._table, glossary._others):
         kept.cache_clear()
 
 
@@ -157,6 +157,15 @@ def test_a_word_of_the_glossary_is_no_mistake(made):
     assert normalize("an angrry man") == "an angry man"
 
 
+def test_other_words_are_listed_but_names_are_not(made):
+    assert made.lists("zadbirds")
+    assert made.lists("pertinal")
+    assert made.lists("zalmish")
+    assert not made.lists("zadman")
+    assert not made.knows("pertinal")
+    assert normalize("pertinal", ()) == "pertinal"
+
+
 # ---- the one that ships
 
 
@@ -194,3 +203,6 @@ def test_what_ships_is_what_the_program_makes(tmp_path):
     with np.load(tmp_path / "g.npz") as made, np.load(glossary.PATH) as shipped:
         assert made["words"].tobytes() == shipped["words"].tobytes()
         assert np.abs(made["shares"].astype(int) - shipped["shares"]).max() <= 1
+    assert (tmp_path / glossary.OTHERS).read_text() == glossary.PATH.with_name(
+        glossary.OTHERS
+    ).read_text()

@@ -153,11 +153,22 @@ def test_clips_are_heard_by_number_and_nothing_else_is_served(
         (["angry", 5, {"mood": "bad"}], "cannot be filtered by 'mood'"),
         (["angry", 5, {"gender": ["male"]}], "has gender"),
         (["angry", 5, ["male"]], "must be an object"),
+        (["angry", 5, None, "", "false"], "varied must be true or false"),
     ],
 )
 def test_a_mistake_in_a_text_search_is_told(client: Client, arguments: list, sentence: str) -> None:
     with pytest.raises(AppError, match=sentence):
         client.predict(*arguments, api_name="/search_by_text")
+
+
+def test_null_is_as_good_as_leaving_out(client: Client, voice: Path) -> None:
+    for door, given, left in (
+        ("/search_by_text", ["angry"], 5),
+        ("/search_by_audio", [handle_file(voice)], 2),
+        ("/blend", [handle_file(voice), "angrier"], 3),
+    ):
+        usual = client.predict(*given, api_name=door)
+        assert client.predict(*given, *[None] * left, api_name=door) == usual
 
 
 @pytest.mark.parametrize("query", ["😀😀", "сердитый мужчина", "怒った男", "<b>angry</b>"])

@@ -123,6 +123,17 @@ def test_a_page_or_a_script_finds_the_same_gallery(collection, embedded):
         collection.clips[COUNT]
 
 
+def test_a_record_may_be_forgotten_while_it_is_asked_for(collection, embedded, monkeypatch):
+    class Crowded(dict):
+        """Another thread's search takes the place of what is asked for."""
+
+        def __contains__(self, row):
+            return self.pop(row, None) is not None
+
+    monkeypatch.setattr(collection, "_records", Crowded({3: embedded.clips[3]}))
+    assert collection.records([3, 5]) == [embedded.clips[3], embedded.clips[5]]
+
+
 def test_the_filter_works_inside_milvus(collection, monkeypatch):
     """A filtered search asks for no more rows than the caller wants."""
     asked = []

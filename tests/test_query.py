@@ -48,6 +48,7 @@ def test_case_space_and_spelling_do_not_matter():
         ("a woman’s voice", "a woman's voice"),
         ("😡 👩", "angry woman"),
         ("❤️", "love"),
+        ("angry,loud", "angry, loud"),
     ],
 )
 def test_mistakes_are_corrected(wrong, right):
@@ -60,6 +61,8 @@ def test_known_words_names_and_other_scripts_are_left_alone():
         "it will happen in the lobby",
         "grr",
         "sdfghjklqw",
+        "an unsurprised, congested man",  # words, if not the lexicon's
+        "unlouder",  # nor is an opposite mistaken for what it denies
     ):
         assert normalize(text, ENGLISH) == text
     assert normalize("happen") == "happen"
@@ -117,6 +120,14 @@ def test_a_long_query_is_cleaned_in_time():
         ("pleasantly surprised", Style(emotion="surprise_positive")),
         ("under her breath", Style(gender="female", phonation="whispered")),
         ("make it sand", Style()),
+        ("she is shouting at him", Style(gender="female", energy="high")),
+        ("a woman crying over her husband", Style(gender="female", emotion="sad")),
+        ("he is mad at her", Style(gender="male", emotion="angry")),
+        ("his old mother, calm", Style(gender="female", emotion="calm")),
+        ("a woman or a man, sad", Style(emotion="sad")),
+        ("man/woman", Style()),
+        ("a man in high spirits", Style(gender="male", emotion="happy")),
+        ("higher than average pitch", Style(pitch="high")),
         ("he couldn't care less", Style(gender="male")),
         ("", Style()),
     ],
@@ -143,7 +154,10 @@ def test_mentions_say_where_they_are(text, found):
 
 
 def test_what_is_looked_up_has_equal_shares_of_its_attribute():
-    texts = ["she sounds sad, or sad and ANGRY, or angry", "it is very odd", "breathy"]
+    texts = [
+        *("she sounds sad, or sad and ANGRY, or angry", "it is very odd", "breathy"),
+        *("a man or a woman", "he shouts at her"),
+    ]
     told = [
         {value: float(share) for value, share in zip(EVERY_VALUE, row, strict=True) if share}
         for row in looked_up(texts)
@@ -152,6 +166,8 @@ def test_what_is_looked_up_has_equal_shares_of_its_attribute():
         {("gender", "female"): 1.0, ("emotion", "sad"): 0.5, ("emotion", "angry"): 0.5},
         {},
         {("phonation", "whispered"): 1.0},
+        {("gender", "female"): 0.5, ("gender", "male"): 0.5},
+        {("gender", "male"): 1.0},
     ]
     assert looked_up(texts).dtype == np.float32
     assert looked_up([]).shape == (0, len(EVERY_VALUE))

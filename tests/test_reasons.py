@@ -30,11 +30,14 @@ def case(tmp_path_factory) -> Case:
     waveform = audio.load(write_voice(tmp_path_factory.mktemp("voice") / "a.wav", 150, 1.3))
     vector = model.encode_speech([waveform]).numpy()
     found = Explanation(
+        text=TEXT,
         account=accounts(model, vector, TEXT)[0],
         relevance=word_by_time(model, waveform, TEXT),
         waveform=waveform,
+        without="",
+        taken=0.0,
     )
-    return Case(text=TEXT, name="ann", address="clips/0", found=found)
+    return Case(name="ann", address="clips/0", found=found)
 
 
 def numbers(html: str) -> list[float]:
@@ -52,7 +55,7 @@ def test_the_sum_adds_up_to_the_score(case: Case) -> None:
 
 
 def test_what_is_not_wanted_is_a_part_of_the_sum(case: Case) -> None:
-    less = replace(case, without="a man", taken=0.125)
+    less = replace(case, found=replace(case.found, without="a man", taken=0.125))
     *parts, score = numbers(reasons.view(less))
     assert parts[-1] == -0.125
     assert score == pytest.approx(case.found.account.score - 0.125, abs=0.001)
@@ -119,7 +122,8 @@ def test_what_is_kept_adds_up_too(case: Case) -> None:
 
 
 def test_hostile_names_and_texts_are_escaped(case: Case) -> None:
-    html = reasons.view(replace(case, text=HOSTILE_TEXT, name=HOSTILE_NAME, without=HOSTILE_TEXT))
+    found = replace(case.found, text=HOSTILE_TEXT, without=HOSTILE_TEXT)
+    html = reasons.view(replace(case, name=HOSTILE_NAME, found=found))
     assert "<script" not in html
     assert "<img src=x" not in html
 

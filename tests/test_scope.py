@@ -136,6 +136,11 @@ def test_people_are_told_that_hardly_a_word_is_known(text):
     assert remark.startswith("Hardly a word")
 
 
+@pytest.mark.parametrize("text", ["rough", "rough, coarse timbre", "authoritative", "passive"])
+def test_english_words_are_known_though_they_say_nothing_of_a_voice(text):
+    assert not remarks(text, ())
+
+
 def test_no_english_query_is_taken_for_another_language():
     asked = json.loads(Path(__file__).with_name("queries.json").read_text())
     told = [remarks(each["query"], ()) for each in asked]

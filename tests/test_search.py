@@ -156,10 +156,29 @@ def test_what_a_query_denies_is_not_wanted(engine):
 
 @pytest.mark.parametrize("without", ["loud", "whispering", "a whispering woman", ""])
 def test_what_is_not_wanted_counts_as_much_as_is_said(engine, without):
+    against = engine.reader.against(without) if without else np.zeros(engine.model.dim)
     for hit in engine.search_text("a low voice", 6, without=without):
-        loss = engine.loss(hit.clip.id, without)
-        assert loss >= 0
+        loss = max(0, engine.gallery.vectors[engine.gallery.rows[hit.clip.id]] @ against)
         assert hit.score == pytest.approx(engine.score(hit.clip.id, "a low voice") - loss, abs=1e-6)
+
+
+def test_a_score_and_a_comparison_leave_out_what_is_denied_as_a_search_does(engine):
+    text = "a low voice, not loud"
+    hits = engine.search_text(text, 6)
+    ids = [hit.clip.id for hit in hits]
+    scores = [hit.score for hit in hits]
+    assert [engine.score(id, text) for id in ids] == pytest.approx(scores, abs=1e-6)
+    found = engine.compare(ids, [f" {text}", "a low voice"])
+    assert found.similarity[:, 0].tolist() == pytest.approx(scores, abs=1e-6)
+    assert np.array_equal(found.taught[:, 0], found.taught[:, 1])  # of what is wanted
+    assert found.texts == [text, "a low voice"]
+
+
+def test_a_change_that_is_not_heard_changes_nothing(engine, clips):
+    voice = clips[0].path
+    assert engine.blend(voice, {"older": 2.0}) == engine.blend(voice, {})
+    both = engine.blend(voice, {"older": 2.0, "louder": 1.0, "in French": 1.0})
+    assert both == engine.blend(voice, {"louder": 1.0})
 
 
 def test_a_comparative_starts_from_what_is_heard_as_its_positive_does(engine, clips):

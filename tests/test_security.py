@@ -8,7 +8,9 @@ import urllib.error
 import urllib.request
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
+import gradio as gr
 import httpx
 import pytest
 from gradio.route_utils import delete_files_created_by_app
@@ -21,7 +23,7 @@ from starlette.testclient import TestClient
 import app
 from raclap import interface
 from raclap.search import Engine
-from raclap.shelf import Shelf
+from raclap.shelf import Job, Shelf
 
 ROOT = Path(__file__).parents[1]
 CODE = [ROOT / "app.py", *sorted((ROOT / "raclap").glob("*.py"))]
@@ -119,3 +121,23 @@ def test_uploads_are_gone_within_the_hour(engine):
         assert not upload.exists()
     finally:
         page.close()
+
+
+class Jobs(dict):
+    """Jobs by name; while somebody goes through them another begins."""
+
+    def items(self):
+        for item in super().items():
+            self[f"own-{len(self):032}"] = Job()
+            yield item
+
+
+def test_what_a_visitor_takes_in_is_told_to_nobody_else(engine, tmp_path):
+    shelf, own = Shelf(engine, tmp_path), f"own-{'0' * 32}"
+    shelf.jobs = Jobs({"ravdess": Job(), own: Job()})
+    look = next(each.fn for each in interface.build(shelf).fns.values() if each.name == "look")
+    request = SimpleNamespace(client=SimpleNamespace(host="10.0.0.7"), headers={})
+    stranger, owner = (look("", mine, [], request)[2] for mine in ([], [own]))
+    assert (stranger, owner) == (["ravdess"], ["ravdess", own])
+    shelf.jobs[own].running = False
+    assert look("", [], stranger, request)[0] == gr.skip()

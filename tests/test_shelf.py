@@ -39,6 +39,13 @@ def settled(shelf: Shelf) -> None:
         time.sleep(0.02)
 
 
+def gone(place: Path) -> None:
+    until = time.monotonic() + PATIENCE_S
+    while place.exists():
+        assert time.monotonic() < until
+        time.sleep(0.1)
+
+
 @pytest.fixture
 def host():
     with serving() as host:
@@ -163,10 +170,7 @@ def test_a_zip_is_seen_by_who_knows_its_name_and_goes(shelf, tmp_path, monkeypat
     assert len(name) > 30
     assert shelf[name].gallery.name == "mine"
     assert [entry.name for entry in shelf.entries()] == [""]
-    until = time.monotonic() + PATIENCE_S
-    while (shelf.folder / "visitors" / name).exists():
-        assert time.monotonic() < until
-        time.sleep(0.1)
+    gone(shelf.folder / "visitors" / name)
     with pytest.raises(InputError, match="no gallery"):
         shelf[name]
 
@@ -176,15 +180,41 @@ def test_a_bad_zip_leaves_nothing(shelf, tmp_path):
     name = shelf.take_zip(str(tmp_path / "bad.zip"), "bad")
     settled(shelf)
     assert "would not stay in its folder" in shelf.jobs[name].error
-    assert list((shelf.folder / "visitors").iterdir()) == []
+    assert not [*shelf.folder.glob("visitors/*")]
 
 
-def test_what_a_killed_page_left_of_visitors_is_swept(shelf):
+@pytest.mark.parametrize("age_s", [7_200, 3_599])
+def test_what_a_killed_page_left_of_visitors_goes_within_its_hour(shelf, age_s):
     left = shelf.folder / "visitors" / f"own-{'0' * 32}"
-    left.mkdir(parents=True)
-    os.utime(left, (0, 0))
-    Shelf(shelf.first, shelf.folder)
+    shelf.first.gallery.save(left)
+    os.utime(left, (time.time() - age_s,) * 2)
+    again = Shelf(shelf.first, shelf.folder)
+    assert [entry.name for entry in again.entries()] == [""]
+    gone(left)
+
+
+def test_what_a_killed_page_left_of_visitors_goes_with_the_next_page(shelf):
+    left = shelf.folder / "visitors" / f"own-{'0' * 32}"
+    shelf.first.gallery.save(left)
+    Shelf(shelf.first, shelf.folder).close()
     assert not left.exists()
+
+
+def test_nobody_opens_what_is_being_removed(shelf, monkeypatch):
+    own = f"own-{'0' * 32}"
+    shelf.first.gallery.save(shelf.folder / "visitors" / own)
+    again = Shelf(shelf.first, shelf.folder)
+    assert again[own].search_text("angry", 1)
+    asked = []
+
+    def ask(place, **_):
+        asked.append(place.name)
+        with pytest.raises(InputError, match="no gallery"):
+            again[own]
+
+    monkeypatch.setattr(room.shutil, "rmtree", ask)
+    again.close()
+    assert asked == [own]
 
 
 def test_a_page_that_closes_stops_its_jobs_and_removes_visitors_own(shelf, host, tmp_path):
@@ -208,6 +238,7 @@ def test_too_much_at_once_is_refused(shelf, host, tmp_path):
         with pytest.raises(InputError, match="Too many"):
             shelf.take_zip(str(tmp_path / "a.zip"), "a")
     settled(shelf)
+    assert not [*shelf.folder.glob("visitors/*")]
 
 
 @pytest.mark.parametrize("name", ["../vowels", "visitors", "/etc", "no such", "own-1", "."])
