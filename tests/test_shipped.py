@@ -247,6 +247,26 @@ def test_whispers_are_for_those_who_ask(engine):
     assert when_asked > 0.9
 
 
+@pytest.mark.parametrize("query", ["a man", "a woman", "a deep voice", "an old man speaking"])
+def test_who_names_no_emotion_finds_few_that_are_moved(engine, query):
+    found = [hit.clip.emotion for hit in engine.search_text(query)]
+    assert sum(emotion in ("neutral", "calm") for emotion in found) >= 5
+
+
+@pytest.mark.parametrize(
+    ("query", "gender"),
+    [
+        ("she is shouting at him", "female"),
+        ("a woman crying over her husband", "female"),
+        ("he is mad at her", "male"),
+        ("his wife is shouting", "female"),
+    ],
+)
+def test_who_speaks_is_found_and_not_who_is_spoken_to(engine, query, gender):
+    assert engine.understood(query).gender == gender
+    assert {hit.clip.gender for hit in engine.search_text(query)} == {gender}
+
+
 @pytest.mark.parametrize("emotion", ["calm", "sad"])
 def test_who_wants_no_whisper_finds_quiet_voices_all_the_same(engine, emotion):
     """Less of a whisper alone would be less of what is as quiet."""
