@@ -29,18 +29,18 @@ _NOT = re.compile(
     rf"(?<!\bif )(?<!\bor )(?<!\bno )(?<!\bwhy )(?<!\bcare )\b(?!(?:{_FIRM})\b)(?:"
     r"not|no|nobody|never|nothing|less|neither|nor|without|w/o|cannot|hardly|scarcely|minus|except"
     r"|(?:is|are|was|were|does|do|did|has|have|had|wo|would|should)n'?t|ain't|avoid|avoiding"
-    r"|any(?:thing|one|body) but|(?:rather|other) than|instead of|far from|lacking"
-    r"|devoid of|free (?:of|from)"
+    r"|any(?:thing|one|body) but|(?:rather|other) than|instead of|far from|none|zero|devoid of"
+    r"|lack(?:s|ing)?(?: of)?|absence of|free (?:of|from)"
     r")\b"
 )
-_LISTED = ("no", "without", "w/o", "neither", "lacking", "minus", "avoid", "avoiding")
+_LISTED = ("no", "zero", "without", "w/o", "neither", "lacking", "minus", "avoid", "avoiding")
 # What may stand between "not" and what is not wanted, as an adverb may right before it.
 _BETWEEN = frozenset(
     lexicon.words(
         "a an the any at all so too very that as much overly really exactly quite more longer "
         "be being been is are was were in of with sound sounds sounding seem seems speak speaks "
         "speaking talk talks talking get gets getting become becoming feel feels feeling act acts "
-        "acting show shows showing want hint trace sign bit least for"
+        "acting show shows showing want hint trace sign bit least for anything"
     )
 )
 _OR = {"or", "nor"}
@@ -51,7 +51,7 @@ _HANGING = re.compile(
     r"(?:[\s,;.!?]|\b(?:but|and|or|who|that|which|is|are|was|it|does|do|did|sounds?|sounding|i|with|in"
     r"|want|please|anything|anyone|anybody)\b)+$"
 )
-_LEADING = re.compile(r"^(?:[\s,;.!?]|\b(?:but|and|or|ones?)\b)+")
+_LEADING = re.compile(r"^(?:[\s,;.!?]|\b(?:but|and|or|ones?|stuff|please)\b)+")
 
 
 def parted(text: str, reads: Callable[[str], bool] = lambda word: False) -> tuple[str, str]:

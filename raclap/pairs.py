@@ -44,10 +44,11 @@ from raclap.words import name
 _MOST = 24
 _PARTLY = (
     "A description rarely fits just one clip: *an angry man* also partly fits an angry woman, and "
-    "a calm man. *Similarity* is how close each pair is to the model (cosine). *Soft relation* is "
-    "what taught it: the share of each clip that its teacher gives to every description, so that "
-    "partly matching pairs count in part. *True overlap* is how far the styles agree where both "
-    "are known. Choose a cell to hear its clip and see why it has its score."
+    "a calm man. *Similarity* is how close each pair is to the model: a cosine, less what the "
+    "description denies. *Soft relation* is what taught it: the share of each clip that its "
+    "teacher gives to every description, so that partly matching pairs count in part. *True "
+    "overlap* is how far the styles agree where both are known. Choose a cell to hear its clip "
+    "and see why it has its score."
 )
 _START = EMPTY.format("Choose clips and descriptions, then compare them.")
 _TAKE = Markup(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
@@ -47,6 +47,8 @@ _TYPED = {
     ),
     ("emotion", "sad"): "low spirits, poor spirits, low mood",
     ("emotion", "angry"): "quick to anger, quick to take offence",
+    ("emotion", "neutral"): "monotone",
+    ("energy", "high"): "screaming, screams, raised voice, raising their voice, raises their voice",
     ("pitch", "high"): "higher than average pitch, above average pitch, higher than normal pitch",
     ("pitch", "low"): "lower than average pitch, below average pitch, lower than normal pitch",
 }
@@ -336,12 +338,26 @@ def _phrases() -> tuple[_Phrases, _Phrases, frozenset[tuple[str, ...]]]:
                 phrase = lexicon.words(re.sub(r"^an? ", "", wording.text))
                 table = degrees if wording.form in _DEGREES else meanings
                 table.setdefault(phrase, (attribute, value))
+                if wording.form == "doing" and len(phrase) == 1:  # "she shouts", "he cries"
+                    for third in _thirds(*phrase):
+                        table.setdefault((third,), (attribute, value))
                 if wording.form == "absolute" and attribute == "emotion" and value not in _STILL:
                     extreme.add(phrase)
     # Some wordings end so themselves, as "scared to death" does.
     felt = {phrase for phrase, (attribute, _) in meanings.items() if attribute == "emotion"}
     ended = {(*phrase, *end) for phrase in felt for end in _utmost()}
     return meanings, degrees, frozenset(extreme | felt & ended)
+
+
+def _thirds(gerund: str) -> Iterator[str]:
+    """Yield what may be said of a third person who does this; some of it is no word."""
+    stem = gerund.removesuffix("ing")
+    yield f"{stem}s"
+    yield f"{stem}es"
+    if stem.endswith("y"):
+        yield f"{stem[:-1]}ies"
+    if stem[-2:-1] == stem[-1:]:
+        yield f"{stem[:-1]}s"  # sobs
 
 
 @cache

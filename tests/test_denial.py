@@ -46,6 +46,12 @@ from raclap.wording import describe
         ("anything other than angry", "", "angry"),
         ("calm, w/o anger", "calm", "anger"),
         ("avoid shouting", "", "shouting"),
+        ("none of that angry stuff", "", "angry"),
+        ("zero anger please, just a lady", "just a lady", "anger"),
+        ("a man with a total lack of joy", "a man with a total", "joy"),
+        ("I don't want anything whispered", "", "whispered"),
+        ("sad without raising her voice", "sad", "raising her voice"),
+        ("she never shouts", "she", "shouts"),
     ],
 )
 def test_what_is_denied_is_parted_from_what_is_wanted(text, wanted, denied):

@@ -119,6 +119,7 @@ def test_a_long_query_is_cleaned_in_time():
         ("deadpan", Style(emotion="neutral")),
         ("pleasantly surprised", Style(emotion="surprise_positive")),
         ("under her breath", Style(gender="female", phonation="whispered")),
+        ("she cries, then shouts", Style(gender="female", emotion="sad", energy="high")),
         ("make it sand", Style()),
         ("she is shouting at him", Style(gender="female", energy="high")),
         ("a woman crying over her husband", Style(gender="female", emotion="sad")),
@@ -167,7 +168,7 @@ def test_what_is_looked_up_has_equal_shares_of_its_attribute():
         {},
         {("phonation", "whispered"): 1.0},
         {("gender", "female"): 0.5, ("gender", "male"): 0.5},
-        {("gender", "male"): 1.0},
+        {("gender", "male"): 1.0, ("energy", "high"): 1.0},
     ]
     assert looked_up(texts).dtype == np.float32
     assert looked_up([]).shape == (0, len(EVERY_VALUE))

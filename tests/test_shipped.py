@@ -149,9 +149,10 @@ def test_a_blend_moves_a_clip_toward_the_change(engine, change, start, wanted, l
     assert after > before
 
 
-def test_what_people_type_is_found(engine):
-    """240 queries, labelled, by writers who had seen nothing of this project."""
-    asked = json.loads(Path(__file__).with_name("queries.json").read_text())
+@pytest.mark.parametrize("name", ["queries.json", "queries2.json"])
+def test_what_people_type_is_found(engine, name):
+    """240 queries each, labelled, by writers who had seen nothing of this project."""
+    asked = json.loads(Path(__file__).with_name(name).read_text())
     styles = [clip.style.known for clip in engine.gallery.clips]
     right, wrong = [], []
     for each in asked:
