@@ -71,14 +71,16 @@ def compare(
     wanted = [text for text, _ in sought]
     files = [gallery.clips[rows[clip]].path if clip in rows else str(clip) for clip in clips]
     waveforms = [audio.load(file) for file in files]
-    speech = [
-        gallery.vectors[rows[clip]] if clip in rows else reader.hear(waveform)
-        for clip, waveform in zip(clips, waveforms, strict=True)
-    ]
-    similarity = np.stack(speech) @ text_vectors(reader.model, wanted).T
+    speech = np.stack(
+        [
+            gallery.vectors[rows[clip]] if clip in rows else reader.hear(waveform)
+            for clip, waveform in zip(clips, waveforms, strict=True)
+        ]
+    )
+    similarity = speech @ text_vectors(reader.model, wanted).T
     for scores, (_, unwanted) in zip(similarity.T, sought, strict=True):
         if unwanted:
-            scores[:] = less(scores, np.stack(speech) @ reader.against(unwanted))
+            scores[:] = less(scores, speech @ reader.against(unwanted))
     teacher = reader.model.teacher
     return Comparison(
         clips=[clip if clip in rows else Path(clip).name for clip in clips],

@@ -22,7 +22,7 @@ _WORD = re.compile(r"[^\W\d_]+(?:'[a-z]+)?|[^\w\s'-]")  # or a mark
 _FIRM = (
     r"no (?:doubt|question|wonder|matter|less)|no[- ](?:nonsense|frills)|without (?:a |any )?doubt"
     r"|(?:(?<=could )not|cannot|never)(?: have)? (?:be|been) (?:more|\w+er)|never (?:been )?so"
-    r"|\w+ (?:only|merely|simply|solely|just|care less)"
+    r"|[\w']+ (?:only|merely|simply|solely|just|care less)"
 )
 _NOT = re.compile(
     # "If not angry" means that it may be.

@@ -37,12 +37,11 @@ import torch
 from torch import Tensor
 
 from raclap import audio, query
-from raclap.reading import surely
+from raclap.reading import ANYONE, surely
 
 if TYPE_CHECKING:
     from raclap.model import RACLAP
 
-NOTHING_SAID = "a person speaking"
 OTHER = ""  # the attribute of words of which neither lexicon nor model knows what they are about
 _MOST_WINDOWS = 10  # in at most 15 s; 2 to the power of this many sets are pooled
 _LEAST_SECONDS = 0.25  # shorter windows hold hardly a syllable
@@ -90,7 +89,7 @@ class Account:
     def steps(self) -> list[tuple[str, float]]:
         """What adds up to the score, ``rest`` first, under names for a picture."""
         said = [(part.name, part.contribution) for part in self.parts]
-        return [(f"“{NOTHING_SAID}”", self.rest), *said]
+        return [(f"“{ANYONE}”", self.rest), *said]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -286,8 +285,7 @@ def _spread(
 def _encoded(model: RACLAP, words: Sequence[str], sets: Sequence[Sequence[int]]) -> np.ndarray:
     """Return (N, D) float64 of the text with only some of its words; none of them say nothing."""
     texts = [
-        " ".join(words[place] for place in sorted(chosen)) if chosen else NOTHING_SAID
-        for chosen in sets
+        " ".join(words[place] for place in sorted(chosen)) if chosen else ANYONE for chosen in sets
     ]
     return model.encode_text(texts).numpy().astype(np.float64)
 

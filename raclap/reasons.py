@@ -15,7 +15,8 @@ from matplotlib.figure import Figure
 
 from raclap import audio, canvas, exhibits
 from raclap.cards import Sound, player
-from raclap.evidence import NOTHING_SAID, OTHER, Part, Relevance
+from raclap.evidence import OTHER, Part, Relevance
+from raclap.reading import ANYONE
 from raclap.search import Explanation
 from raclap.sheets import csv_of, data_uri, relevance_rows
 from raclap.sketch import outline
@@ -153,7 +154,7 @@ def _sum(case: Case) -> Markup:
     """The account as a table with bars on one scale, each from where the one before ends."""
     found, account = case.found, case.found.account
     steps = [
-        (f"any voice: “{NOTHING_SAID}”", account.rest),
+        (f"any voice: “{ANYONE}”", account.rest),
         *((_named(part), part.contribution) for part in account.parts),
     ]
     if found.without:

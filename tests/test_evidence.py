@@ -17,9 +17,10 @@ from torch.nn.functional import normalize
 from toys import tiny_model
 
 from raclap import audio, wording
-from raclap.evidence import NOTHING_SAID, accounts, shapley, word_by_time
+from raclap.evidence import accounts, shapley, word_by_time
 from raclap.index import Gallery
 from raclap.model import RACLAP
+from raclap.reading import ANYONE
 from raclap.search import BUNDLED, CHECKPOINT, Engine
 from raclap.style import ATTRIBUTES, Style
 from raclap.towers import statistics
@@ -87,7 +88,7 @@ def test_an_account_adds_up_to_the_score(model, voice, text):
         total = account.rest + sum(part.contribution for part in account.parts)
         assert total == pytest.approx(account.score, abs=1e-9)
         assert account.score == pytest.approx(cosine(model, clip, text), abs=1e-5)
-        assert account.rest == pytest.approx(cosine(model, clip, NOTHING_SAID), abs=1e-5)
+        assert account.rest == pytest.approx(cosine(model, clip, ANYONE), abs=1e-5)
         assert sum(step for _, step in account.steps()) == pytest.approx(account.score, abs=1e-9)
 
 
@@ -117,7 +118,7 @@ def test_two_parts_are_the_textbook_formula(model, voice):
     speech = model.encode_speech([voice]).numpy()
     (account,) = accounts(model, speech, "angry woman")
     nothing, angry, woman, both = (
-        cosine(model, voice, text) for text in (NOTHING_SAID, "angry", "woman", "angry woman")
+        cosine(model, voice, text) for text in (ANYONE, "angry", "woman", "angry woman")
     )
     shares = {part.attribute: part.contribution for part in account.parts}
     assert shares["emotion"] == pytest.approx((angry - nothing + both - woman) / 2, abs=1e-5)
@@ -213,7 +214,7 @@ def test_two_windows_are_the_textbook_formula(model, voice):
     nothing = normalize(model.speech.project(model.speech.center[None], prosody), dim=-1)[0]
     first, second, both = heard(states[:, :15]), heard(states[:, 15:]), heard(states)
     said = model.encode_text(["sad"])[0]
-    added = said - model.encode_text([NOTHING_SAID])[0]
+    added = said - model.encode_text([ANYONE])[0]
     shares = torch.stack([first - nothing + both - second, second - nothing + both - first]) / 2
     found = word_by_time(model, samples, "sad")
     np.testing.assert_allclose(found.matrix[0], shares @ added, atol=1e-5)
