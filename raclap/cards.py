@@ -7,7 +7,7 @@ button does is in its ``data-`` attributes, which page.js reads.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -87,6 +87,7 @@ def count(
     *,
     varied: bool = False,
     asked: Style | None = None,
+    named: Mapping[str, Sequence[str]] | None = None,
     denied: str = "",
     remarks: Sequence[str] = (),
 ) -> str:
@@ -97,7 +98,8 @@ def count(
         where: the filter.
         varied: few clips of one speaker.
         asked: what the query is understood to ask for; ``None`` where there is no query.
-        denied: what the query itself does not want.
+        named: all values that it names, by attribute; see `query.named`.
+        denied: what is not wanted.
         remarks: what else is to be said of the query; see `scope.remarks`.
     """
     only = f" among: {', '.join(word(*item) for item in where.items())}" if where else ""
@@ -107,7 +109,8 @@ def count(
     line = f"{len(hits)} clip{'s' if len(hits) > 1 else ''}{only}{few}, best match first."
     if asked is None:
         return line
-    said = [word(name, getattr(asked, name)) for name in ORDER if getattr(asked, name)]
+    wanted = {name: (value,) for name, value in asked.known.items()} | dict(named or {})
+    said = [_any_of(name, wanted[name]) for name in ORDER if name in wanted]
     said += [f"not “{denied}”"] if denied else []
     understood = f"Understood: {', '.join(said) or 'nothing in particular'}."
     return " ".join([line, understood, *remarks])
@@ -117,6 +120,7 @@ def cards(
     hits: Sequence[Hit],
     sounds: Callable[[Clip], Sound],
     asked: Style | None = None,
+    named: Mapping[str, Sequence[str]] | None = None,
     *,
     query: str = "",
     without: str = "",
@@ -128,6 +132,7 @@ def cards(
         sounds: audio and outline of a clip.
         asked: what the query is understood to ask for; marks where a clip has it, comes near it or
             has it not.
+        named: all values that it names, by attribute; see `query.named`.
         query: the description that they were found by; with one, each can be asked why.
         without: the description that was subtracted from the scores.
     """
@@ -142,7 +147,7 @@ def cards(
             player=player(
                 f"result {hit.rank}: {name(hit.clip)}", sounds(hit.clip), hit.clip.seconds
             ),
-            badges=badges(hit.clip.style, asked),
+            badges=badges(hit.clip.style, asked, named),
             who=who(hit.clip),
             meter=meter(hit.score / best),
             score=signed(hit.score, 2),
@@ -224,23 +229,28 @@ def wave(peaks: Sequence[int]) -> Markup:
     return Markup("").join(drawn.format(kind, 2 * len(peaks), strokes) for kind in ("rest", "lit"))
 
 
-def badges(style: Style, asked: Style) -> Markup:
+def badges(style: Style, asked: Style, named: Mapping[str, Sequence[str]] | None = None) -> Markup:
     """Return the style as badges; those of attributes that were asked for say how far it fits."""
     shown = []
     for attribute in ORDER:
-        value, wanted = getattr(style, attribute), getattr(asked, attribute)
+        value, first = getattr(style, attribute), getattr(asked, attribute)
+        wanted = (named or {}).get(attribute) or ((first,) if first else ())
         said = word(attribute, value)
-        if wanted and value == wanted:
+        if value in wanted:
             shown.append(_BADGE.format("met", _MET.format(said)))
         elif wanted and value:
-            near = agreement(attribute, value, wanted) > 0
+            near = any(agreement(attribute, value, each) > 0 for each in wanted)
             kind, mark = ("near", _NEAR) if near else ("missed", _MISSED)
-            shown.append(_BADGE.format(kind, mark.format(said, word(attribute, wanted))))
+            shown.append(_BADGE.format(kind, mark.format(said, _any_of(attribute, wanted))))
         elif wanted:
             shown.append(_BADGE.format("plain", _UNKNOWN.format(TITLES[attribute].lower())))
         elif value not in ("", "voiced"):
             shown.append(_BADGE.format("plain" if value in _PLAIN else "said", said))
     return Markup("").join(shown)
+
+
+def _any_of(attribute: str, values: Sequence[str]) -> str:
+    return " or ".join(word(attribute, value) for value in values)
 
 
 def meter(share: float) -> Markup:

@@ -6,7 +6,7 @@ its teacher taught it, and how far the styles truly agree. Deliberately not here
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from raclap.index import Gallery
 from raclap.ranking import less
 from raclap.reading import Reader, encode_clips, text_vectors
 from raclap.relation import relation
-from raclap.style import Style, overlap
+from raclap.style import WEIGHTS, Style, agreement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -30,9 +30,9 @@ class Comparison:
         clips: N names.
         texts: M descriptions.
         similarity: (N, M) float32 cosines, less what a description denies.
-        taught: (N, M) float32, the teacher's cosines with what a description wants; the model's
-            own where it has no teacher.
-        overlap: (N, M) float32, how far the styles agree, 0 to 1; NaN where one is unknown.
+        taught: (N, M) float32, the teacher's; the model's own where it has no teacher.
+        overlap: (N, M) float32, how far the styles agree, 0 to 1; NaN where one is unknown. What a
+            description denies agrees with all other values.
     """
 
     clips: list[str]
@@ -78,30 +78,43 @@ def compare(
         ]
     )
     similarity = speech @ text_vectors(reader.model, wanted).T
-    for scores, (_, unwanted) in zip(similarity.T, sought, strict=True):
-        if unwanted:
-            scores[:] = less(scores, speech @ reader.against(unwanted))
     teacher = reader.model.teacher
+    taught = similarity
+    if teacher:
+        heard = encode_clips(teacher, waveforms)
+        taught = heard @ text_vectors(teacher, wanted).T
+    denied = [reader.named(unwanted) if unwanted else {} for _, unwanted in sought]
+    for m, (_, unwanted) in enumerate(sought):
+        if unwanted:
+            similarity[:, m] = less(similarity[:, m], speech @ reader.against(unwanted))
+        if unwanted and teacher:
+            taught[:, m] = less(taught[:, m], heard @ text_vectors(teacher, [unwanted])[0])
     return Comparison(
         clips=[clip if clip in rows else Path(clip).name for clip in clips],
         texts=[text.strip() for text in texts],
         similarity=similarity,
-        taught=encode_clips(teacher, waveforms) @ text_vectors(teacher, wanted).T
-        if teacher
-        else similarity,
-        overlap=_overlaps(
-            [gallery.clips[rows[clip]].style if clip in rows else Style() for clip in clips],
-            [reader.mentioned(text) for text in texts],
+        taught=taught,
+        overlap=np.array(
+            [
+                [
+                    _overlap(gallery.clips[rows[clip]].style if clip in rows else Style(), *said)
+                    for said in zip(map(reader.mentioned, texts), denied, strict=True)
+                ]
+                for clip in clips
+            ],
+            dtype=np.float32,
         ),
     )
 
 
-def _overlaps(clips: Sequence[Style], texts: Sequence[Style]) -> np.ndarray:
-    """(N, M) float32 overlaps of styles; NaN for two that have no attribute in common."""
-    return np.array(
-        [
-            [overlap(a, b) if a.known.keys() & b.known.keys() else np.nan for b in texts]
-            for a in clips
-        ],
-        dtype=np.float32,
-    )
+def _overlap(clip: Style, wanted: Style, denied: Mapping[str, Collection[str]]) -> float:
+    """How far a clip agrees with what is wanted and denied; NaN where nothing can be compared."""
+    agreed = {
+        name: agreement(name, value, clip.known[name])
+        for name, value in wanted.known.items()
+        if name in clip.known
+    }
+    for name in (denied.keys() & clip.known.keys()) - wanted.known.keys():
+        agreed[name] = float(clip.known[name] not in denied[name])
+    total = sum(WEIGHTS[name] for name in agreed)
+    return sum(WEIGHTS[n] * agrees for n, agrees in agreed.items()) / total if total else np.nan

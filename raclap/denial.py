@@ -33,6 +33,7 @@ _NOT = re.compile(
     r"|lack(?:s|ing)?(?: of)?|absence of|free (?:of|from)"
     r")\b"
 )
+_MINUS = re.compile(r"(?<=\s)-(?=[a-z])")  # "angry -loud", as search engines have it
 _LISTED = ("no", "zero", "without", "w/o", "neither", "lacking", "minus", "avoid", "avoiding")
 # What may stand between "not" and what is not wanted, as an adverb may right before it.
 _BETWEEN = frozenset(
@@ -68,7 +69,7 @@ def parted(text: str, reads: Callable[[str], bool] = lambda word: False) -> tupl
         What is wanted, which may be empty, and what is not. A text that denies nothing known or
         read comes back as it is, with an empty second part.
     """
-    cleaned = clean(text)
+    cleaned = _MINUS.sub("not ", clean(text))
     words = [*_WORD.finditer(cleaned)]
     named = [each for each in mentions(cleaned) if cleaned[each.start : each.stop] not in _THEIRS]
     kept, denied, done = [], [], 0

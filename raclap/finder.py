@@ -91,9 +91,10 @@ def finder(shelf: Shelf, chosen: gr.Textbox) -> tuple[Fitting, Callable[..., Non
         where = {name: value for name, value in zip(names, values, strict=True) if value}
         hits = engine.search_text(query, int(top), where, without=without, varied=varied)
         wanted, unwanted = engine.parted(query, without)
-        asked, denied = engine.understood(wanted), engine.parted(query)[1]
-        shown = cards.cards(hits, sounds(engine), asked, query=wanted, without=unwanted)
-        said = {"asked": asked, "denied": denied, "remarks": engine.remarks(query)}
+        asked, named = engine.understood(wanted), engine.named(wanted)
+        shown = cards.cards(hits, sounds(engine), asked, named, query=wanted, without=unwanted)
+        remarks = [*engine.remarks(query), *(engine.remarks(without) if without.strip() else ())]
+        said = {"asked": asked, "named": named, "denied": unwanted, "remarks": remarks}
         return cards.count(hits, where, varied=varied, **said), shown
 
     def run_example(engine: Engine, text: str, *rest: Any) -> tuple[str, str, Markup]:

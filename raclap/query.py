@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -179,12 +178,18 @@ def mentioned(text: str) -> Style:
     Args:
         text: a query; what `normalize` made of it, if misspelt words are to count.
     """
-    found: dict[str, str] = {}
-    for mention in (said := _of_speaker(text)):
-        found.setdefault(mention.attribute, mention.value)
-    if len({each.value for each in said if each.attribute == "gender"}) > 1:
+    found = {name: values[0] for name, values in named(text).items()}
+    if len(named(text).get("gender", ())) > 1:
         del found["gender"]
     return Style(**found)
+
+
+def named(text: str) -> dict[str, tuple[str, ...]]:
+    """Return all values that a query names, by attribute and in its order; see `mentioned`."""
+    found: dict[str, dict[str, None]] = {}
+    for mention in _of_speaker(text):
+        found.setdefault(mention.attribute, {})[mention.value] = None
+    return {attribute: tuple(values) for attribute, values in found.items()}
 
 
 def looked_up(texts: Sequence[str]) -> np.ndarray:
@@ -199,10 +204,9 @@ def looked_up(texts: Sequence[str]) -> np.ndarray:
     """
     told = np.zeros((len(texts), len(EVERY_VALUE)), dtype=np.float32)
     for row, text in zip(told, texts, strict=True):
-        named = {(mention.attribute, mention.value) for mention in _of_speaker(text)}
-        count = Counter(attribute for attribute, _ in named)
-        for attribute, value in named:
-            row[_PLACES[attribute, value]] = 1 / count[attribute]
+        for attribute, values in named(text).items():
+            for value in values:
+                row[_PLACES[attribute, value]] = 1 / len(values)
     return told
 
 

@@ -222,6 +222,10 @@ class Reader:
         """Return the values that a description asks for, its spelling mistakes put right."""
         return query.mentioned(query.normalize(self.parted(text)[0], self.model.vocabulary))
 
+    def named(self, text: str) -> dict[str, tuple[str, ...]]:
+        """Return all values that a description asks for, by attribute; see `query.named`."""
+        return query.named(query.normalize(self.parted(text)[0], self.model.vocabulary))
+
     def asked(self, text: str) -> Asked:
         """Encode a description and read it; who asks twice, as with another filter, waits once."""
         asked = self._asked.get(text)

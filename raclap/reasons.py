@@ -25,8 +25,10 @@ from raclap.words import TITLES, signed
 _DIGITS = 3  # a word's share of one moment is seldom above 0.05
 
 _VIEW = Markup(
-    '<p class="asked">“{text}” and {name}</p>{player}<div class="because">{sum}'
-    '<figure><img src="{image}" alt="{alt}"><figcaption>{legend}</figcaption>{table}</figure></div>'
+    '<p class="asked">{asked} and {name}</p>{player}<div class="because">{sum}{figure}</div>'
+)
+_FIGURE = Markup(
+    '<figure><img src="{image}" alt="{alt}"><figcaption>{legend}</figcaption>{table}</figure>'
 )
 _SUM = Markup(
     '<table class="sum"><caption>What adds up to the score</caption><thead><tr><th scope="col">'
@@ -77,24 +79,29 @@ def view(case: Case, *, dark: bool = False, narrow: bool = False) -> Markup:
     """
     found, relevance = case.found, case.found.relevance
     sound = Sound(address=case.address, peaks=outline(found.waveform).tolist())
-    drawn = _heatmap(found, canvas.DARK if dark else canvas.LIGHT, narrow)
+    asked = "any voice" if found.text == ANYONE else f"“{found.text}”"
+    figure = ""
+    if _parts(found):
+        drawn = _heatmap(found, canvas.DARK if dark else canvas.LIGHT, narrow)
+        figure = _FIGURE.format(
+            image=f"data:image/png;base64,{_png([drawn])}",
+            alt=said(relevance),
+            legend=_LEGEND,
+            table=_table(relevance),
+        )
     return _VIEW.format(
-        text=found.text,
+        asked=f"{asked}, but not “{found.without}”" if found.without else asked,
         name=case.name,
         player=player(case.name, sound, len(found.waveform) / audio.RATE_HZ),
         sum=_sum(case),
-        image=f"data:image/png;base64,{_png([drawn])}",
-        alt=said(relevance),
-        legend=_LEGEND,
-        table=_table(relevance),
+        figure=figure,
     )
 
 
 def heading(case: Case) -> str:
     """Return one line: the score, and what adds most to it."""
-    account = case.found.account
-    best = max(account.parts, key=lambda part: part.contribution)
-    most = f" Most is added by {_named(best)}." if best.contribution > 0 else ""
+    best = max(_parts(case.found), key=lambda part: part.contribution, default=None)
+    most = f" Most is added by {_named(best)}." if best and best.contribution > 0 else ""
     return f"Score {signed(case.found.score, 2)}.{most}"
 
 
@@ -152,10 +159,10 @@ def _png(drawn: list[Figure]) -> str:
 
 def _sum(case: Case) -> Markup:
     """The account as a table with bars on one scale, each from where the one before ends."""
-    found, account = case.found, case.found.account
+    found = case.found
     steps = [
-        (f"any voice: “{ANYONE}”", account.rest),
-        *((_named(part), part.contribution) for part in account.parts),
+        (f"any voice: “{ANYONE}”", found.account.rest),
+        *((_named(part), part.contribution) for part in _parts(found)),
     ]
     if found.without:
         steps.append((f"but not: “{found.without}”", -found.taken))
@@ -174,6 +181,11 @@ def _sum(case: Case) -> Markup:
     ]
     last = row("score", 0.0, found.score, "score-bar", False)
     return _SUM.format(rows=Markup("").join(rows), ends=last)
+
+
+def _parts(found: Explanation) -> tuple[Part, ...]:
+    """What a description asks for; nothing, where it only denies."""
+    return () if found.text == ANYONE else found.account.parts
 
 
 def _named(part: Part) -> str:

@@ -250,6 +250,10 @@ class Engine:
         """Return the values that a description asks for, in whatever words."""
         return self.reader.understood(text)
 
+    def named(self, text: str) -> dict[str, tuple[str, ...]]:
+        """Return all values that a description asks for, by attribute."""
+        return self.reader.named(text)
+
     def remarks(self, text: str) -> list[str]:
         """Say in sentences what of a description is not heard, or not English."""
         return scope.remarks(text, self.model.vocabulary)

@@ -69,6 +69,17 @@ def test_marks_say_what_was_asked_for_and_what_is_there_instead() -> None:
     assert "✓" not in shown(hit(1, 0.5))
 
 
+def test_either_of_two_values_is_met() -> None:
+    asked, named = Style(emotion="happy", speed="low"), {"emotion": ("happy", "angry")}
+    text = re.sub(r"<[^>]+>", "", str(cards.badges(CLIP.style, asked, named)))
+    assert "✓ angry, as asked" in text
+    sad = replace(CLIP, emotion="sad")
+    text = re.sub(r"<[^>]+>", "", str(cards.badges(sad.style, asked, named)))
+    assert "✗ sad, not happy or angry" in text
+    line = cards.count([hit(1, 0.5)], {}, asked=asked, named=named)
+    assert line.endswith("Understood: happy or angry, slow.")
+
+
 def test_what_comes_near_is_not_called_a_miss() -> None:
     sad = replace(CLIP, emotion="sad", speed="high", intensity="normal")
     asked = Style(emotion="disappointment", speed="low", intensity="low", pitch="high")

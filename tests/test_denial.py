@@ -47,6 +47,7 @@ from raclap.wording import describe
         ("calm, w/o anger", "calm", "anger"),
         ("avoid shouting", "", "shouting"),
         ("none of that angry stuff", "", "angry"),
+        ("angry -loud", "angry", "loud"),
         ("zero anger please, just a lady", "just a lady", "anger"),
         ("a man with a total lack of joy", "a man with a total", "joy"),
         ("I don't want anything whispered", "", "whispered"),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from raclap import lexicon
-from raclap.query import clauses, looked_up, mentioned, mentions, normalize, positive
+from raclap.query import clauses, looked_up, mentioned, mentions, named, normalize, positive
 from raclap.style import EVERY_VALUE, Style
 
 ENGLISH = {
@@ -172,6 +172,13 @@ def test_what_is_looked_up_has_equal_shares_of_its_attribute():
     ]
     assert looked_up(texts).dtype == np.float32
     assert looked_up([]).shape == (0, len(EVERY_VALUE))
+
+
+def test_all_values_are_named_in_order():
+    found = named("a happy or sad man, loud, happy")
+    assert found == {"emotion": ("happy", "sad"), "gender": ("male",), "energy": ("high",)}
+    assert named("a man or a woman") == {"gender": ("male", "female")}
+    assert named("a calm man shouting at her")["gender"] == ("male",)
 
 
 @pytest.mark.parametrize(

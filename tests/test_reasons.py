@@ -17,6 +17,7 @@ from toys import tiny_model
 
 from raclap import audio, reasons
 from raclap.evidence import accounts, word_by_time
+from raclap.reading import ANYONE
 from raclap.reasons import Case
 from raclap.search import Explanation
 from raclap.sheets import relevance_rows
@@ -60,6 +61,15 @@ def test_what_is_not_wanted_is_a_part_of_the_sum(case: Case) -> None:
     assert parts[-1] == -0.125
     assert score == pytest.approx(case.found.account.score - 0.125, abs=0.001)
     assert "but not: “a man”" in reasons.view(less)
+
+
+def test_of_what_only_denies_no_word_is_explained(case: Case) -> None:
+    found = replace(case.found, text=ANYONE, without="angry", taken=0.25)
+    html = reasons.view(replace(case, found=found))
+    assert "any voice, but not “angry” and ann" in html
+    assert len(numbers(html)) == 3  # any voice, what is taken, the score
+    assert "<figure>" not in html
+    assert "Most is added" not in reasons.heading(replace(case, found=found))
 
 
 def test_bars_stand_on_one_another(case: Case) -> None:

@@ -170,8 +170,21 @@ def test_a_score_and_a_comparison_leave_out_what_is_denied_as_a_search_does(engi
     assert [engine.score(id, text) for id in ids] == pytest.approx(scores, abs=1e-6)
     found = engine.compare(ids, [f" {text}", "a low voice"])
     assert found.similarity[:, 0].tolist() == pytest.approx(scores, abs=1e-6)
-    assert np.array_equal(found.taught[:, 0], found.taught[:, 1])  # of what is wanted
     assert found.texts == [text, "a low voice"]
+
+
+def test_what_is_denied_counts_in_every_table_of_a_comparison(engine, clips):
+    texts = ["a woman", "not a man", "a woman, not a man", "not loud"]
+    found = engine.compare([clip.id for clip in clips], texts)
+    female = [float(clip.gender == "female") for clip in clips]
+    for column in range(3):
+        assert found.overlap[:, column].tolist() == female
+    teacher = engine.model.teacher
+    loud = teacher.encode_text(["loud"]).numpy()[0]
+    heard = teacher.encode_speech([clip.path for clip in clips]).numpy()
+    plain = engine.compare([clip.id for clip in clips], ["a person speaking"]).taught[:, 0]
+    lost = np.maximum(heard @ loud, 0)
+    np.testing.assert_allclose(found.taught[:, 3], plain - lost, atol=1e-6)
 
 
 def test_a_change_that_is_not_heard_changes_nothing(engine, clips):
