@@ -10,12 +10,19 @@
     hush(audio);  // at once: the event "play" comes later
     audio.play().catch(() => {});
   };
-  const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
+  const minutes = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
+  const clock = (at, all, between) =>
+    all < 60 ? `${at.toFixed(1)}${between}${all.toFixed(1)} s` : `${minutes(at)}${between}${minutes(all)}`;
   const mark = (player, audio) => {
-    const share = audio.duration ? audio.currentTime / audio.duration : 0;
+    const { currentTime: at, duration: all } = audio, share = all ? at / all : 0;
     player.style.setProperty("--at", `${100 * share}%`);
-    player.querySelector(".seek").value = 1000 * share;
-    if (audio.duration) player.querySelector(".clock").textContent = `${clock(audio.currentTime)} / ${clock(audio.duration)}`;
+    const seek = player.querySelector(".seek");
+    if (all) {
+      seek.step = Math.min(25, 1000 / all); // an arrow key goes on by a second, in a short clip by less
+      seek.ariaValueText = clock(at, all, " of ");
+      player.querySelector(".clock").textContent = clock(at, all, " / ");
+    }
+    seek.value = 1000 * share;
   };
   const sound = (address, audio = single) => {
     audio.src = address;
@@ -28,7 +35,9 @@
       if (event.target.tagName !== "AUDIO") return;
       if (kind === "play") hush(event.target);
       if (!player) return;
-      player.classList.toggle("playing", !event.target.paused && !event.target.ended);
+      const playing = !event.target.paused && !event.target.ended, button = player.querySelector(".play");
+      player.classList.toggle("playing", playing);
+      button.ariaLabel = button.ariaLabel.replace(/^(Play|Pause)/, playing ? "Pause" : "Play");
       if (kind === "error") player.querySelector(".clock").textContent = "cannot be played";
       else mark(player, event.target);
     }, true);
@@ -41,6 +50,24 @@
     if (audio.duration) go();
     else { audio.addEventListener("loadedmetadata", go, { once: true }); audio.load(); }
   });
+
+  // ---- numbers beside sliders: Gradio takes none that is out of bounds or missing
+  const bounded = (box) => box.matches?.("input[type=number][min][max]");
+  document.addEventListener("input", (event) => {
+    const box = event.target;
+    if (!bounded(box)) return;
+    if (Number(box.value) > box.max) box.value = box.max;
+    if (box.value === "" || Number(box.value) < box.min) event.stopImmediatePropagation(); // 0 may become 0.5
+  }, true);
+  for (const kind of ["change", "focusout"])
+    document.addEventListener(kind, (event) => {
+      const box = event.target;
+      if (!bounded(box)) return;
+      if (box.value === "") box.value = box.closest(".block").querySelector("input[type=range]").value;
+      if (Number(box.value) >= box.min) return;
+      box.value = box.min;
+      box.dispatchEvent(new Event("input", { bubbles: true }));
+    }, true);
 
   // ---- buttons
   document.addEventListener("click", (event) => {
@@ -162,11 +189,21 @@
     best.focus({ preventScroll: true });
   });
 
-  // On a phone an answer lies below its form; whoever asked for it is taken there.
-  page.arrive = () => {
+  // On a phone an answer lies below its form; whoever asked for it is taken there, once its tab is open.
+  page.arrive = (until = performance.now() + 1000) => {
+    if (innerWidth >= 700) return;
     const line = [...document.querySelectorAll(".status")].find((each) => each.offsetParent && !each.closest("#why"));
-    if (innerWidth < 700) line?.scrollIntoView({ block: "start" });
+    if (line) line.scrollIntoView({ block: "start" });
+    else if (performance.now() < until) requestAnimationFrame(() => page.arrive(until));
   };
+  // Whoever a card leads to another tab would lose the focus with the tab that closes.
+  new MutationObserver((changes) => {
+    const tab = changes.map((each) => each.target).find((each) => each.matches("[role=tab][aria-selected=true]"));
+    if (tab) requestAnimationFrame(() => {
+      const held = document.activeElement;
+      if (held === document.body || !held.getClientRects().length) tab.focus({ preventScroll: true });
+    });
+  }).observe(document, { subtree: true, attributeFilter: ["aria-selected"] });
 
   // ---- the address holds the query, so that a link reproduces the page
   page.remember = (names, values) => {

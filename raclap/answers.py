@@ -188,7 +188,10 @@ def endpoints(shelf: Shelf) -> None:
             gallery: name of the gallery to search, as listed by galleries; empty for the first.
         """
         engine = shelf[gallery or ""]
-        weight = _WEIGHT if weight is None else float(weight)
+        try:
+            weight = _WEIGHT if weight is None else float(weight)
+        except (TypeError, ValueError):
+            raise InputError("The weight must be a number from 0 to 10.") from None
         hits = engine.blend(given(clip), {change or "": weight}, _count(top))
         return {"query": f"{Path(clip).name}, {change}", "hits": _plain(engine, hits)}
 

@@ -20,7 +20,13 @@ from raclap.words import TITLES, label, word
 MOST_POINTS = 2_000
 _COLOURS = 10  # classes c0 to c9 of the style sheet, and "rest"
 _SIZE, _EDGE = 1000, 40
-_NEAREST = 5  # hits around whose middle the query is drawn
+_CLEAR = 26  # between a number's middle and anything else that is marked
+_AROUND = [
+    gap * np.array([np.sin(turn), -np.cos(turn)])
+    for gap in (_CLEAR, 1.7 * _CLEAR)
+    for turn in np.linspace(0, 2 * np.pi, 12, endpoint=False)
+]
+NEAREST = 5  # hits around whose middle the query is drawn
 
 _MAP = Markup(
     '<div class="atlas"><div class="zoom"><button type="button" data-zoom="in" '
@@ -42,7 +48,10 @@ _KEY = Markup(
     '<li><button type="button" data-only="{kind}" aria-pressed="false"><i class="{kind}"></i>'
     "{name} <small>{count}</small></button></li>"
 )
-_RANK = Markup('<text class="rank-mark" x="{:.1f}" y="{:.1f}" aria-hidden="true">{}</text>')
+_RANK = Markup(
+    '<text class="rank-mark" x="{:.1f}" y="{:.1f}" style="--x:{:.0f};--y:{:.0f}" '
+    'aria-hidden="true">{}</text>'
+)
 _QUERY = Markup(
     '<path class="query-mark" d="M{x:.1f} {y:.1f}m0 -22l6 16h16l-13 10 5 16-14-10-14 10 5-16-13-10'
     'h16z" role="img" aria-label="about where the description lies"/>'
@@ -88,14 +97,18 @@ def atlas(
         for row in rows
     ]
     at = {clips[row].id: where[row] for row in rows}
-    marks = [_RANK.format(*at[id] + (0, -13), rank) for id, rank in ranks.items()]
+    marks = []
     if hits:
-        middle = np.mean([at[hit.clip.id] for hit in hits[:_NEAREST]], axis=0)
-        marks.append(_QUERY.format(x=middle[0], y=middle[1]))
+        marked = [at[id] for id in ranks]
+        middle = np.mean(marked[:NEAREST], axis=0)
+        asides = zip(ranks.values(), marked, _asides(marked, middle), strict=True)
+        numbers = [_RANK.format(*point, *aside, rank) for rank, point, aside in asides]
+        star = [_QUERY.format(x=middle[0], y=middle[1])] * (len(hits) > 1)  # or it hides the clip
+        marks = [*star, *numbers]
     counts = Counter(kinds[getattr(clips[row], colour)] for row in rows)
-    names = {kind: word(colour, value) or "unknown" for value, kind in kinds.items()}
+    names = {kind: word(colour, value) for value, kind in kinds.items()} | {"rest": _rest(kinds)}
     keys = [
-        _KEY.format(kind=kind, name="others" if kind == "rest" else names[kind], count=counts[kind])
+        _KEY.format(kind=kind, name=names[kind], count=counts[kind])
         for kind in dict.fromkeys(kinds.values())
     ]
     return _MAP.format(
@@ -117,6 +130,28 @@ def _kinds(values: Sequence[str], facet: str) -> dict[str, str]:
     known.sort(key=lambda value: order.index(value) if value in order else 0)
     kinds = {value: f"c{at}" for at, value in enumerate(known)}
     return kinds | {value: "rest" for value in values if value not in kinds}
+
+
+def _rest(kinds: dict[str, str]) -> str:
+    values = [value for value, kind in kinds.items() if kind == "rest"]
+    names = ["others"] * any(values) + ["not known"] * ("" in values)
+    return " or ".join(names)
+
+
+def _asides(points: Sequence[np.ndarray], star: np.ndarray) -> list[np.ndarray]:
+    """How far from each point its number stands, clear of points, star and other numbers.
+
+    Above it, or else wherever there is most room.
+    """
+    taken, asides = [star, *points], []
+
+    def room(place: np.ndarray) -> int:
+        return round(min(_CLEAR, *np.linalg.norm(np.array(taken) - place, axis=1)))
+
+    for point in points:
+        asides.append(max(_AROUND, key=lambda aside: room(point + aside)))
+        taken.append(point + asides[-1])
+    return asides
 
 
 def _said(clip: Clip, rank: int | None) -> str:

@@ -7,6 +7,7 @@ never cropped at a random place.
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from numbers import Real
 from pathlib import Path
 
@@ -26,6 +27,8 @@ _FRAME = 400  # 25 ms, the grain at which silence is judged
 _SILENT_DBFS = -75.0
 _TRIM_DB = 40.0  # below the loud part by this much counts as silence at the ends
 _MARGIN = 1_600  # 0.1 s kept around speech: onsets and decays carry style
+_LOUD_SECONDS = 0.3  # of a clip beyond 6 s that are its loud part, however long it is silent
+_HOT = 2.0  # a peak above it is no clipping, but another scale
 _LOUDEST = 1e6  # above any scale that samples are written at; beyond it single precision ends
 _KERNEL = 4_000_000  # numbers in torchaudio's filters: 44,100 Hz takes 70,000, a prime 700,000,000
 _BLOCK = 1 << 22  # samples decoded at a time: a few bytes may stand for many silent channels
@@ -57,7 +60,8 @@ def load(path: str | Path) -> np.ndarray:
             rate_hz = file.samplerate
             # An hour at 192 kHz would take gigabytes: judge by the header, then by what was read.
             _check_rate(rate_hz, path.name)
-            _check_length(len(file) / rate_hz, path.name)
+            if file.format != "MP3":  # whose length may be a guess from its first frame
+                _check_length(len(file) / rate_hz, path.name)
             samples = _mixed(file)
     except InputError:
         raise
@@ -73,7 +77,8 @@ def from_samples(samples: np.ndarray, rate_hz: int, *, name: str = "The audio") 
     """Bring samples to mono float32 at 16 kHz.
 
     Args:
-        samples: (S,) or (S, C), float in [-1, 1] or any integer type at full scale.
+        samples: (S,) or (S, C), float in [-1, 1] or any integer type at full scale; floats of
+            another scale, with a peak above 2, are brought to a peak of 1.
         rate_hz: sampling rate of ``samples``, a whole number to 192,000.
         name: what to call the audio in an error.
 
@@ -109,6 +114,11 @@ def from_samples(samples: np.ndarray, rate_hz: int, *, name: str = "The audio") 
     if np.abs(samples).max() > _LOUDEST:
         raise InputError(f"{name} has samples above {_LOUDEST:.0e}; full scale is 1.")
     mono = samples.mean(axis=1) if samples.ndim == 2 else samples
+    if (peak := np.abs(mono).max()) > _HOT:
+        mono = mono / peak
+    offset = mono.mean(dtype=np.float64)
+    if 20 * np.log10(abs(offset) + 1e-12) > _SILENT_DBFS:  # it is no sound, but would pass for it
+        mono = mono - np.float32(offset)
     mono = _resampled(mono, rate_hz)
     if silent(mono):
         raise InputError(f"{name} is silent; record or choose something with a voice in it.")
@@ -138,12 +148,42 @@ def trim(waveform: np.ndarray) -> np.ndarray:
 
 def extent(waveform: np.ndarray) -> tuple[int, int]:
     """Return the samples between which :func:`trim` keeps a waveform of (S,)."""
-    power = _frame_power(waveform)
-    loud = np.flatnonzero(power > np.percentile(power, 95) * 10 ** (-_TRIM_DB / 10))
-    if loud.size == 0:
-        return 0, len(waveform)
-    start = max(0, int(loud[0]) * _FRAME - _MARGIN)
-    return start, min(len(waveform), (int(loud[-1]) + 1) * _FRAME + _MARGIN)
+    return _within(_loud(waveform), 0, len(waveform)) or (0, len(waveform))
+
+
+def stretches(waveform: np.ndarray) -> list[tuple[int, int]]:
+    """Return from where to where a model hears a waveform of (S,) as one.
+
+    What `trim` keeps is one stretch of up to 15 s. More is cut into equal windows, each of which
+    is trimmed in turn; where nobody speaks there is none.
+    """
+    heard = _loud(waveform)
+    start, stop = extent(waveform)
+    count = max(1, int(np.ceil((stop - start) / (WINDOW_SECONDS * RATE_HZ))))
+    if count == 1:
+        return [(start, stop)]
+    edges = np.linspace(start, stop, count + 1).astype(int).tolist()
+    found = [_within(heard, *window) for window in pairwise(edges)]
+    return [each for each in found if each]
+
+
+def spoken(waveform: np.ndarray) -> np.ndarray:
+    """Return (S',) what `stretches` leaves of a waveform: all speech, without long silences."""
+    return np.concatenate([waveform[start:stop] for start, stop in stretches(waveform)])
+
+
+def loud_part(levels: np.ndarray, hop_seconds: float) -> float:
+    """Return the level above which a clip's loud part is.
+
+    It is the 95th percentile, but of more than 6 s what 0.3 s exceed: otherwise a pause that
+    outlasts the speech by far would be taken for the loud part.
+
+    Args:
+        levels: (T,) levels or powers.
+        hop_seconds: from one to the next.
+    """
+    share = min(0.05, _LOUD_SECONDS / (len(levels) * hop_seconds))
+    return float(np.percentile(levels, 100 * (1 - share)))
 
 
 def windows(waveform: np.ndarray) -> list[np.ndarray]:
@@ -203,6 +243,24 @@ def _check_length(seconds: float, name: str) -> None:
         raise InputError(
             f"{name} lasts {seconds / 60:.0f} minutes; cut it to {MAX_SECONDS / 60:.0f} or less."
         )
+
+
+def _loud(waveform: np.ndarray) -> np.ndarray:
+    """Whether each 25 ms frame of (S,) is within 40 dB of the loud part."""
+    power = _frame_power(waveform)
+    return power > loud_part(power, _FRAME / RATE_HZ) * 10 ** (-_TRIM_DB / 10)
+
+
+def _within(loud: np.ndarray, start: int, stop: int) -> tuple[int, int] | None:
+    """Where somebody speaks between two samples, with a margin; None if nobody does."""
+    first = start // _FRAME
+    places = np.flatnonzero(loud[first : -(-stop // _FRAME)]) + first
+    if not places.size:
+        return None
+    return (
+        max(start, int(places[0]) * _FRAME - _MARGIN),
+        min(stop, (int(places[-1]) + 1) * _FRAME + _MARGIN),
+    )
 
 
 def _frame_power(waveform: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ the arithmetic of a blend (`ranking`, `search`).
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -28,6 +29,7 @@ from raclap.widgets import (
     announcement,
     chips,
     clip_choices,
+    if_still,
     markup,
     others,
 )
@@ -35,6 +37,7 @@ from raclap.widgets import (
 CHANGES = ("angrier", "slower", "a woman", "a man", "whispering", "happier and louder")
 _MOST = 10
 _START = EMPTY.format("Pick or upload a clip and say what should be different.")
+_NOTHING = ("", _START)
 _SIDES = Markup(
     '<div class="sides"><section><h2>Like the clip</h2>{before}</section>'
     "<section><h2>With the change</h2>{after}</section></div>"
@@ -107,30 +110,33 @@ def blender(shelf: Shelf, chosen: gr.Textbox, tabs: gr.Tabs, change: Told) -> Fi
         *rest, text = rest
         return text, *compose(engine, picked, voice, text, *rest)
 
-    def redo(engine: Engine, *inputs: Any) -> tuple[str, Markup] | dict[str, Any]:
-        return compose(engine, *inputs) if inputs[0] or inputs[1] else gr.skip()
+    def redo(engine: Engine, *inputs: Any) -> tuple[Any, Any]:
+        return compose(engine, *inputs) if inputs[0] or inputs[1] else (gr.skip(), gr.skip())
 
     def start(engine: Engine, said: gr.EventData) -> list[Any]:
         return [gr.Tabs(selected="blend"), change.clip(engine, said), None]
 
     inputs, shown = [chosen, picked, voice, first, weight, second, weight2], [status, results]
     asking = [button.click, first.submit, second.submit]
-    asked = [gr.on(asking, told(compose, shelf), inputs, shown, **EVENT)]
-    gr.on([weight.input, weight2.input], told(redo, shelf), inputs, shown, **LATEST)
+    again, of = told(redo, shelf), [chosen, picked, voice]
+    asked = [if_still(partial(gr.on, asking), told(compose, shelf), inputs, shown, of, **EVENT)]
+    if_still(partial(gr.on, [weight.input, weight2.input]), again, inputs, shown, of, **LATEST)
     for chip in suggested:
-        asked.append(chip.click(told(run_chip, shelf), [*inputs, chip], [first, *shown], **EVENT))
+        run, filled = told(run_chip, shelf), [first, *shown]
+        asked.append(if_still(chip.click, run, [*inputs, chip], filled, of, **EVENT))
     for done in asked:
         done.success(None, None, None, js=ARRIVE, **LIGHT)
-    picked.input(lambda: None, None, voice, **LIGHT).then(told(redo, shelf), inputs, shown, **EVENT)
-    for arrived in (voice.upload, voice.stop_recording):
-        arrived(lambda: None, None, picked, **LIGHT).then(told(redo, shelf), inputs, shown, **EVENT)
-    change.event(told(start, shelf), chosen, [tabs, picked, voice], **QUIET).success(
-        told(redo, shelf), inputs, shown, **EVENT
-    )
+    for arrived, other in (([voice.upload, voice.stop_recording], picked), ([picked.input], voice)):
+        for event in arrived:
+            # The rankings go with the clip they are of: the next one may be no voice at all.
+            cleared = event(lambda: [None, *_NOTHING], None, [other, *shown], **LIGHT)
+            if_still(cleared.then, again, inputs, shown, of, **LATEST)
+    led = change.event(told(start, shelf), chosen, [tabs, picked, voice], **QUIET)
+    led.success(again, inputs, shown, **EVENT)
     return Fitting(
         parts=[picked, *shown],
         values=lambda engine: [
             gr.Dropdown(choices=clip_choices(engine), value=None),
-            *("", _START),
+            *_NOTHING,
         ],
     )

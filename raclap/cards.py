@@ -43,8 +43,8 @@ _HIT = Markup(
 )
 _PLAYER = Markup(
     '<div class="player"><button type="button" class="play" aria-label="Play {label}"></button>'
-    '<div class="track">{wave}<input class="seek" type="range" min="0" max="1000" value="0" '
-    'aria-label="Position in {label}"></div><span class="clock">{clock}</span>'
+    '<div class="track">{wave}<input class="seek" type="range" min="0" max="1000" step="25" '
+    'value="0" aria-label="Position in {label}"></div><span class="clock">{clock}</span>'
     '<audio preload="none" src="{address}"></audio></div>'
 )
 _ACTIONS = Markup(

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import random
+import secrets
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -82,7 +83,7 @@ class _Shard:
 
 
 class _ShardMaker(Dataset):
-    """Computes one shard of the cache per item and writes it; an existing one is left alone."""
+    """Computes one shard of the cache per item and writes it; a complete one is left alone."""
 
     def __init__(self, tower: SpeechTower, clips: Sequence[Clip], shards: list[_Shard]) -> None:
         self.tower, self.clips, self.shards = tower, clips, shards
@@ -91,11 +92,13 @@ class _ShardMaker(Dataset):
         return len(self.shards)
 
     def __getitem__(self, item: int) -> list[str]:
-        """Return the complaints about clips that could not be read."""
-        shard, complaints = self.shards[item], []
+        """Return the complaints about clips that cannot be read."""
+        shard = self.shards[item]
         if shard.path.is_file():
-            return complaints
-        places, frames, clean = [], [], []
+            complaints = self._still_left_out(shard)
+            if complaints is not None:
+                return complaints
+        places, frames, clean, complaints = [], [], [], []
         for place, row in enumerate(shard.rows):
             clip = self.clips[row]
             try:
@@ -123,9 +126,27 @@ class _ShardMaker(Dataset):
             "prosody": torch.cat([f.prosody for f in frames]),
             "clean": torch.from_numpy(np.stack(clean)),
         }
-        part = shard.path.with_suffix(".part")
-        save_file(tensors, part)
-        part.rename(shard.path)
+        # Another run may be at the same shard, perhaps on another machine with the same disk.
+        part = shard.path.with_suffix(f".{secrets.token_hex(4)}.part")
+        try:
+            save_file(tensors, part)
+            part.replace(shard.path)
+        finally:
+            part.unlink(missing_ok=True)
+        return complaints
+
+    def _still_left_out(self, shard: _Shard) -> list[str] | None:
+        """The complaints about what a shard lacks, or None if some of it can be read by now."""
+        with safe_open(shard.path, "pt") as file:
+            there = set(file.get_tensor("places").tolist())
+        complaints = []
+        for place in sorted(set(range(len(shard.rows))) - there):
+            try:
+                audio.trim(audio.load(self.clips[shard.rows[place]].path))
+            except InputError as error:
+                complaints.append(str(error))
+            else:
+                return None
         return complaints
 
 
@@ -232,13 +253,23 @@ def _shards(
     for (corpus, split), rows in corpora.items():
         digest = lower.copy()
         for row in rows:
-            digest.update(f"{clips[row].id}\0{clips[row].path}\0".encode())
+            clip = clips[row]
+            digest.update(f"{clip.id}\0{clip.path}\0{_state(clip.path)}\0".encode())
         folder = cache / f"{corpus}-{split}-{digest.hexdigest()[:16]}"
         folder.mkdir(parents=True, exist_ok=True)
         for copy in range(copies):
             for start in range(0, len(rows), SHARD):
                 path = folder / f"{copy}-{start:06d}.safetensors"
                 yield _Shard(path=path, copy=copy, rows=rows[start : start + SHARD])
+
+
+def _state(path: str) -> str:
+    """What changes when a file is replaced by another, without reading it."""
+    try:
+        stat = Path(path).stat()
+    except (OSError, ValueError):  # whoever reads it will complain
+        return ""
+    return f"{stat.st_size} {stat.st_mtime_ns}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

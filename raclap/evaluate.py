@@ -79,7 +79,7 @@ def listen(model: RACLAP, clips: Sequence[Clip]) -> tuple[list[Clip], np.ndarray
             except InputError as error:
                 tqdm.write(f"left out: {error}", file=sys.stderr)
                 continue
-            heard.append(measured(clip, prosody.measure(audio.trim(waveforms[-1]))))
+            heard.append(measured(clip, prosody.measure(audio.spoken(waveforms[-1]))))
         if waveforms:
             vectors.append(model.encode_speech(waveforms).cpu().numpy())
     if not heard:

@@ -305,14 +305,17 @@ def _label(words: Sequence[str], places: Sequence[int]) -> str:
 @torch.inference_mode()
 def _heard(model: RACLAP, waveform: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Divide a clip's vector in time: (T + 1,) edges in seconds, (D,) of no time, (T, D)."""
-    start, stop = audio.extent(waveform)
-    edges, total, empty, moments = [start / audio.RATE_HZ], 0.0, 0.0, []
-    for window in audio.windows(waveform[start:stop]):
-        states, prosody = model.speech.states(window)
-        seconds, frames = len(window) / audio.RATE_HZ, states.shape[1]
+    stretches = audio.stretches(waveform)
+    edges, total, empty, moments = [stretches[0][0] / audio.RATE_HZ], 0.0, 0.0, []
+    for start, stop in stretches:
+        if start / audio.RATE_HZ > edges[-1] + 1e-3:  # where nobody speaks nothing is added
+            edges.append(start / audio.RATE_HZ)
+            moments.append(np.zeros((1, model.dim)))
+        states, prosody = model.speech.states(waveform[start:stop])
+        seconds, frames = (stop - start) / audio.RATE_HZ, states.shape[1]
         count = int(min(_MOST_WINDOWS, max(1, seconds // _LEAST_SECONDS), frames))
         borders = np.linspace(0, frames, count + 1).round().astype(int)
-        vectors = _pooled(model, states, prosody, borders).numpy().astype(np.float64)
+        vectors = _pooled(model, states, prosody, borders).numpy().astype(np.float64) * seconds
         empty, total = empty + vectors[0], total + vectors[-1]
         moments.append(shapley(vectors))
         edges += (edges[-1] + borders[1:] / frames * seconds).tolist()

@@ -13,11 +13,11 @@ import gradio as gr
 from markupsafe import Markup
 
 from raclap.answers import address, told
-from raclap.atlas import atlas
+from raclap.atlas import NEAREST, atlas
 from raclap.search import Engine
 from raclap.shelf import Shelf
 from raclap.widgets import EVENT, Fitting, announcement, markup
-from raclap.words import TITLES, label
+from raclap.words import TITLES, ended, label
 
 _MARKED = 10
 _ABOUT = (
@@ -61,8 +61,12 @@ def explorer(shelf: Shelf, chosen: gr.Textbox, tab: gr.Tab) -> Fitting:
         shown = atlas(gallery.clips, engine.sketch.places, partial(address, engine), colour, hits)
         if not hits:
             return "", shown
-        said = f"The {len(hits)} nearest clips are ringed; the star lies amid the first five."
-        return f"{said} Nearest: {label(hits[0].clip)}.", shown
+        said = "The nearest clip is ringed."
+        if (count := len(hits)) > 1:
+            amid = "the first five" if count > NEAREST else "them"
+            said = f"The {count} nearest clips are ringed; the star lies amid {amid}."
+        remarks = engine.remarks(query)
+        return " ".join([said, ended(f"Nearest: {label(hits[0].clip)}"), *remarks]), shown
 
     asked = [tab.select, button.click, query.submit, colour.input]
     gr.on(asked, told(draw, shelf), [chosen, colour, query], [status, drawn], **EVENT)

@@ -20,6 +20,7 @@ import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from tokenize import TokenError  # numpy reads a header that is damaged as Python
 
 import faiss
 import numpy as np
@@ -147,7 +148,7 @@ class Gallery:
         new = [clip for clip in clips if clip.id not in self.rows]
         stay = [*self.clips, *new]
         source = np.arange(len(stay))  # row now -> row in `stay`
-        gaps = sorted(self.rows[id] for id in without)
+        gaps = sorted({self.rows[id] for id in without})  # an id may come twice
         if len(gaps) == len(stay):
             raise InputError(f"Nothing would be left of the gallery {self.name!r}.")
         source = _closed(source, gaps)
@@ -255,7 +256,7 @@ class Gallery:
         try:
             vectors = np.load(folder / VECTORS, mmap_mode="r", allow_pickle=False)
             index = nearest.read(folder / INDEX)
-        except (ValueError, RuntimeError, EOFError, MemoryError) as error:
+        except (ValueError, RuntimeError, EOFError, MemoryError, TokenError) as error:
             raise InputError(
                 f"{VECTORS} or {INDEX} of the gallery {folder} cannot be read; {_AGAIN} {folder}"
             ) from error

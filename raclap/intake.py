@@ -22,7 +22,7 @@ import numpy as np
 from raclap import audio, prosody
 from raclap.config import InputError
 from raclap.corpus import Clip, measured, read_manifest
-from raclap.index import MANIFEST
+from raclap.index import CARD, MANIFEST
 from raclap.reading import Reader, encode_clips, likeliest
 
 _LEVELS = ("pitch", "speed", "energy", "phonation")
@@ -47,7 +47,7 @@ class Intake:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """What the work file keeps of a finished clip."""
+    """What the work file keeps of a finished clip: what is heard in it, no label of anybody's."""
 
     vector: np.ndarray
     levels: dict[str, str]
@@ -60,17 +60,18 @@ def find_clips(source: str | Path) -> list[Clip]:
     Args:
         source: manifest, or folder: every audio file below it, with what the folder's own
             manifest.csv says about them if it has one. Hidden files are left out, and links that
-            lead out of the folder; a manifest may name files anywhere.
+            lead out of the folder; a manifest may name files anywhere. The levels in a gallery's
+            manifest are taken only for files that have not been touched since it was saved.
 
     Raises:
         InputError: nothing there, no audio in it, or a manifest that cannot be read.
     """
     source = Path(source).absolute()
     if source.is_file():
-        return read_manifest(source)
+        return _listed(source)
     if not source.is_dir():
         raise InputError(f"There is no folder or manifest {source} to index.")
-    listed = read_manifest(source / MANIFEST) if (source / MANIFEST).is_file() else []
+    listed = _listed(source / MANIFEST) if (source / MANIFEST).is_file() else []
     known, home = {Path(clip.path).resolve() for clip in listed}, source.resolve()
     found = [
         Clip(id=path.relative_to(source).as_posix(), path=str(path))
@@ -91,6 +92,23 @@ def find_clips(source: str | Path) -> list[Clip]:
             "give the clip another id."
         )
     return listed + found
+
+
+def _listed(manifest: Path) -> list[Clip]:
+    """Read a manifest; that of a gallery holds levels that were measured beside those of a person.
+
+    Those of a file that has been touched since may be of another recording.
+    """
+    clips, card = read_manifest(manifest), manifest.with_name(CARD)
+    if manifest.name != MANIFEST or not card.is_file():
+        return clips
+    saved = card.stat().st_mtime_ns
+    unknown = dict.fromkeys(_LEVELS, "")
+    return [
+        # The time of change: a file that is moved or copied to a place may keep an older one.
+        clip if Path(clip.path).stat().st_ctime_ns < saved else replace(clip, **unknown)
+        for clip in clips
+    ]
 
 
 # Clips by the keys of their findings -> key, and the finding or why there is none.
@@ -210,7 +228,8 @@ def here(reader: Reader) -> Examine:
 def _key(clip: Clip, fingerprint: str) -> str:
     """Name a finding by all that it depends on."""
     stat = Path(clip.path).stat()
-    return f"{clip.path}|{stat.st_mtime_ns}|{stat.st_size}|{clip.gender}|{fingerprint}"
+    given = f"{clip.gender}|{clip.corpus}"  # by which levels are judged
+    return f"{clip.path}|{stat.st_mtime_ns}|{stat.st_size}|{given}|{fingerprint}"
 
 
 def _examine(
@@ -222,7 +241,9 @@ def _examine(
     vectors = encode_clips(reader.model, [waveform for _, _, waveform in waiting])
     for (key, clip, waveform), vector in zip(waiting, vectors, strict=True):
         gender = clip.gender or _sure_gender(reader, vector)
-        known = measured(replace(clip, gender=gender), prosody.measure(audio.trim(waveform)))
+        # Without the clip's own levels: the manifest may say otherwise when this is used.
+        bare = replace(clip, gender=gender, **dict.fromkeys(_LEVELS, ""))
+        known = measured(bare, prosody.measure(audio.spoken(waveform)))
         levels = {name: getattr(known, name) for name in _LEVELS}
         yield key, Finding(vector=vector, levels=levels, seconds=len(waveform) / audio.RATE_HZ)
 

@@ -22,7 +22,7 @@ from raclap.answers import PLACES, busy, endpoints, told
 from raclap.audio import SUFFIXES
 from raclap.blender import blender
 from raclap.config import InputError
-from raclap.curator import curator
+from raclap.curator import belongings, curator
 from raclap.explorer import explorer
 from raclap.finder import finder
 from raclap.listener import listener
@@ -32,6 +32,7 @@ from raclap.search import Engine
 from raclap.shelf import Shelf
 from raclap.snippets import snippets
 from raclap.widgets import LIGHT, QUIET, channel, markup
+from raclap.words import counted
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 
@@ -54,10 +55,11 @@ _HEADER = Markup("""
     <h1>Find a voice by how it speaks</h1>
     <p>Describe how something should sound and hear the clips that sound like it, or give a voice
     and read how it is spoken.</p>
-    <p class="gallery"><strong>{count} clips</strong> in the gallery “{name}”. {note}</p>
+    <p class="gallery"><strong>{count}</strong> in the gallery “{name}”. {note}</p>
   </div>
 </header>
 """)
+_GONE = Markup("The gallery of this address is not here (any more); this is “{}”.")
 _BARS = (10, 22, 38, 28, 46, 18, 30, 12)
 
 _UPLOADS = (600, 2_900)  # every so often what is this old goes, in seconds: within the hour
@@ -85,6 +87,7 @@ def build(shelf: Shelf) -> gr.Blocks:
     with gr.Blocks(title=title, analytics_enabled=False, delete_cache=_UPLOADS) as page:
         header = markup(_header(shelf.first))
         chosen = gr.Textbox("", visible="hidden", label="Gallery", elem_id="chosen")
+        mine = belongings()
         similar, change, relate = (channel(name) for name in ("similar", "change", "relate"))
         with gr.Tabs() as tabs:
             with gr.Tab("Search", id="search"):
@@ -105,13 +108,21 @@ def build(shelf: Shelf) -> gr.Blocks:
                 return [name, _header(engine), *values]
 
             def enter(request: gr.Request) -> list[Any] | dict[str, Any]:
-                """Show the gallery that the address names; a page begins with the first one."""
+                """Show the gallery that the address names; a page begins with the first one.
+
+                If it is gone, that is said, and the first one answers what else the address asks.
+                """
                 name = request.query_params.get("gallery", "")
-                return show(name) if name else gr.skip()
+                try:
+                    return show(name) if name else gr.skip()
+                except InputError:
+                    gr.Warning(_GONE.format(shelf.first.gallery.name))
+                    return gr.skip()
 
             shown = [chosen, header, *(part for each in fittings for part in each.parts)]
             with gr.Tab("Galleries", id="galleries") as tab:
-                curator(shelf, chosen, tab, tabs, show, shown)
+                recall = curator(shelf, chosen, mine, tab, tabs, show, shown)
+            page.load(told(recall), mine, mine, **LIGHT)
             arrive(page.load(told(enter), None, shown, **QUIET).then)
             page.load(None, None, None, js="() => window.raclap.fold()", **LIGHT)
         with gr.Accordion("Use from code", open=False, elem_id="code"):
@@ -170,7 +181,8 @@ def _header(engine: Engine) -> Markup:
         for number, height in enumerate(_BARS)
     )
     gallery = engine.gallery
-    return _HEADER.format(bars=bars, count=len(gallery.clips), name=gallery.name, note=gallery.note)
+    count = counted(len(gallery.clips), "clip")
+    return _HEADER.format(bars=bars, count=count, name=gallery.name, note=gallery.note)
 
 
 def _theme() -> gr.themes.Base:

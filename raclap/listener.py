@@ -6,6 +6,7 @@ HTML of a reading (`portrait`).
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -20,18 +21,22 @@ from raclap.widgets import (
     ARRIVE,
     EMPTY,
     EVENT,
+    LATEST,
     LIGHT,
     MOST_RESULTS,
     Fitting,
     Told,
     announcement,
     clip_choices,
+    if_still,
     markup,
     others,
 )
-from raclap.words import label
+from raclap.words import ended, label
 
 _START = EMPTY.format("Upload or record a voice, or pick a clip, to read how it is spoken.")
+_NOTHING = ("", _START, "", "")
+_RECORDED = "audio.wav"  # what Gradio calls whatever the microphone hears
 
 
 def listener(shelf: Shelf, chosen: gr.Textbox, tabs: gr.Tabs, similar: Told) -> Fitting:
@@ -78,9 +83,10 @@ def listener(shelf: Shelf, chosen: gr.Textbox, tabs: gr.Tabs, similar: Told) -> 
         # A clip is most like itself, which is no news.
         found = engine.search_clip(path, int(top) + bool(clip), varied=varied)
         hits = others(found, clip, int(top))
-        name = f" of {label(clip)}" if clip else ""
+        name = label(clip) if clip else Path(path).name
+        of = "" if name == _RECORDED else f" of {name}"
         return (
-            f"Heard {read.seconds:.1f} s{name}.",
+            ended(f"Heard {read.seconds:.1f} s{of}"),
             portrait(read),
             Markup(""),
             Markup("<h2>Clips that sound most alike</h2>{}").format(
@@ -89,28 +95,30 @@ def listener(shelf: Shelf, chosen: gr.Textbox, tabs: gr.Tabs, similar: Told) -> 
         )
 
     def follow(engine: Engine, voice: str | None, picked: str | None) -> Markup:
-        path = engine.gallery.clips[engine.gallery.rows[picked]].path if picked else given(voice)
-        return course(engine.follow(path))
+        path = engine.gallery.clips[engine.gallery.rows[picked]].path if picked else voice
+        # Between the reading and this the voice may have been taken away, which is no mistake.
+        return course(engine.follow(path) if path else [])
 
     def find_similar(engine: Engine, top: float, varied: bool, said: gr.EventData) -> list[Any]:
         clip = similar.clip(engine, said)
         return [gr.Tabs(selected="voice"), None, clip, *match(engine, None, clip, top, varied)]
 
-    inputs = [chosen, voice, picked, top, varied]
-    read = [button.click(told(match, shelf), inputs, shown, **EVENT)]
+    inputs, of = [chosen, voice, picked, top, varied], [chosen, voice, picked]
+    read = [if_still(button.click, told(match, shelf), inputs, shown, of, **EVENT)]
     for arrived, other in (([voice.upload, voice.stop_recording], picked), ([picked.input], voice)):
         for event in arrived:
-            cleared = event(lambda: None, None, other, **LIGHT)
-            read.append(cleared.then(told(match, shelf), inputs, shown, **EVENT))
+            # The reading goes with the voice it is of: the next one may be no voice at all.
+            cleared = event(lambda: [None, *_NOTHING], None, [other, *shown], **LIGHT)
+            read.append(if_still(cleared.then, told(match, shelf), inputs, shown, of, **LATEST))
     found = [tabs, voice, picked, *shown]
     read.append(similar.event(told(find_similar, shelf), [chosen, top, varied], found, **EVENT))
     for done in read:
-        done.success(told(follow, shelf), [chosen, voice, picked], moving, **EVENT)
+        if_still(done.success, told(follow, shelf), of, [moving], of, **LATEST)
         done.success(None, None, None, js=ARRIVE, **LIGHT)
     return Fitting(
         parts=[picked, *shown],
         values=lambda engine: [
             gr.Dropdown(choices=clip_choices(engine), value=None),
-            *("", _START, "", ""),
+            *_NOTHING,
         ],
     )

@@ -14,7 +14,7 @@ from markupsafe import Markup
 from raclap.comparison import Comparison
 from raclap.words import signed
 
-_ABREAST = 8  # tables of more clips stand below each other
+_ABREAST = 6  # tables of more clips stand below each other
 _TABLES = Markup('{key}<div class="matrices{many}">{tables}</div>')
 _KEY = Markup('<ol class="key" aria-label="Clips">{}</ol>')
 _CLIP = Markup(
@@ -33,7 +33,9 @@ _CELL = Markup(
     'data-sound="{address}" data-cell="{column} {row}" '
     'aria-label="{value}, play clip {number}: {name}, and say why">{value}</button></td>'
 )
-_NOTHING = Markup('<td><span class="unknown">unknown</span></td>')
+_NOTHING = Markup(
+    '<td class="unknown"><span aria-hidden="true">–</span><span class="aside">unknown</span></td>'
+)
 
 
 def matrices(

@@ -372,7 +372,8 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
 
         Args:
             clips: paths of audio files, or waveforms (S,) at 16 kHz. Silence at the ends is
-                trimmed; beyond 15 s the vectors of equal windows are averaged.
+                trimmed; beyond 15 s the vectors of equal windows are averaged, each trimmed too
+                and weighed by its length.
 
         Returns:
             (N, D) float32 unit vectors.
@@ -383,13 +384,14 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
         """
         if isinstance(clips, str | Path | np.ndarray):
             raise TypeError("encode_speech takes a list of clips: encode_speech([clip])")
-        frames, owners = [], []
+        frames, owners, lengths = [], [], []
         for owner, clip in enumerate(clips):
             given = isinstance(clip, np.ndarray)
             waveform = audio.from_samples(clip, audio.RATE_HZ) if given else audio.load(clip)
-            for window in audio.windows(audio.trim(waveform)):
-                frames.append(self.speech.lower(window))
+            for first, last in audio.stretches(waveform):
+                frames.append(self.speech.lower(waveform[first:last]))
                 owners.append(owner)
+                lengths.append(last - first)
         vectors = torch.zeros(len(clips), self.dim)
         # Clips of one length together, so that little is padded.
         order = sorted(range(len(frames)), key=lambda i: int(frames[i].attended))
@@ -398,7 +400,8 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
             chosen = order[start : start + size]
             batch = Frames.collate([frames[i] for i in chosen])
             batch = self.speech_vectors(self.speech.pooled(batch), batch.prosody)
-            vectors.index_add_(0, torch.tensor([owners[i] for i in chosen]), batch.cpu())
+            weighed = batch.cpu() * torch.tensor([[lengths[i]] for i in chosen])
+            vectors.index_add_(0, torch.tensor([owners[i] for i in chosen]), weighed)
         return normalize(vectors, dim=-1)
 
     # ------------------------------------------------------------------ saving and loading

@@ -114,8 +114,9 @@ def pairs(shelf: Shelf, gallery: gr.Textbox, relate: Told) -> tuple[Fitting, gr.
             step=0.01,
             label="Temperature of the soft relation",
             info="Near 0 the best description takes all of a clip; higher shares it out",
+            min_width=300,
         )
-        button = gr.Button("Compare", variant="primary")
+        button = gr.Button("Compare", variant="primary", min_width=300)
     status = announcement()
     tables = markup(_START, elem_id="relations")
     take = markup(elem_id="relations-take")

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.fft import dct, rfft
 from scipy.ndimage import uniform_filter1d
 
-from raclap.audio import RATE_HZ
+from raclap.audio import RATE_HZ, loud_part
 
 HOP = 160  # 10 ms
 HOP_SECONDS = HOP / RATE_HZ
@@ -104,7 +104,7 @@ def forget() -> None:
 
 def _measure(waveform: np.ndarray) -> Prosody:
     frames, spectrum, level = _analyse(waveform)
-    active = level > np.percentile(level, 95) - _ACTIVE_DB
+    active = level > loud_part(level, HOP_SECONDS) - _ACTIVE_DB
     f0, strength = _track(spectrum, frames)
     voiced = (f0 > 0) & active
     first, last = np.flatnonzero(active)[[0, -1]]

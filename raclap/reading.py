@@ -167,7 +167,7 @@ class Reader:
             raise InputError(f"The number of descriptions is {top}; it must be 1 or more.")
         vector = self.hear(waveform)
         attributes = self.probabilities(vector)
-        measured = prosody.measure(audio.trim(waveform))
+        measured = prosody.measure(audio.spoken(waveform))
         named = style.levels(measured, likeliest(attributes["gender"])[0])
         return Reading(
             clip=name,

@@ -56,7 +56,7 @@ class Job:
         total: of how much, where that is known.
         error: why it ended, in a sentence; empty while it runs and after a good end.
         running: whether it is still at work, or waits for its turn.
-        skipped: how many clips could not be used.
+        skipped: the clips that could not be used.
         stop: set to end it.
         thread: in which it works.
     """
@@ -66,7 +66,7 @@ class Job:
     total: int | None = None
     error: str = ""
     running: bool = True
-    skipped: int = 0
+    skipped: list[str] = field(default_factory=list)
     stop: threading.Event = field(default_factory=threading.Event)
     thread: threading.Thread | None = None
     _since: tuple[float, int] = field(default=(0.0, 0), init=False)
@@ -120,6 +120,7 @@ class Shelf:
         self.jobs: dict[str, Job] = {}
         self._pause = pause
         self._engines = {"": engine}
+        self._archives: dict[str, Path] = {}
         self._lock = threading.Lock()
         self._lanes = {"corpus": threading.Lock(), "own": threading.Lock()}
         self._sweep()
@@ -206,10 +207,10 @@ class Shelf:
         return name
 
     def take_zip(self, archive: str, title: str) -> str:
-        """Index the audio of a zip, for its owner alone: unlisted, and gone after an hour.
+        """Index the audio of a zip for whoever gets its name: unlisted, and gone after an hour.
 
         Args:
-            archive: path of the zip.
+            archive: path of the zip, which is deleted with the gallery by `remove`.
             title: what to call the gallery.
 
         Returns:
@@ -227,15 +228,37 @@ class Shelf:
 
             try:
                 unpack(Path(archive), root / "clips", limits=_OWN_LIMITS, watch=watch)
-                note = "Your own recordings, seen by you alone and deleted after an hour."
+                note = (
+                    "A visitor's own recordings, for whoever has this address, deleted within the "
+                    "hour."
+                )
                 self._index(job, find_clips(root / "clips"), name, title[:80], note)
             except BaseException:
                 self._remove(name)
                 raise
+            self._archives[name] = Path(archive)
             self._remove_in(KEPT_SECONDS, name)
 
         self._start("own", name, work)
         return name
+
+    def own(self, name: str) -> bool:
+        """Whether a gallery of this name is, or was, a visitor's own."""
+        return bool(_OWN.fullmatch(name))
+
+    def remove(self, name: str) -> None:
+        """Delete a visitor's own gallery, and the zip it came from, before its hour is over.
+
+        Raises:
+            InputError: it is nobody's own, or not whole yet.
+        """
+        job = self.jobs.get(name)
+        if not self.own(name) or (job and job.running):
+            raise InputError("Only a gallery of one's own that is ready can be deleted here.")
+        archive = self._archives.get(name)
+        self._remove(name)
+        if archive:
+            archive.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Stop what is at work, to go on another time, and remove what is a visitor's own."""
@@ -245,7 +268,7 @@ class Shelf:
         for name, job in jobs.items():
             if job.thread:
                 job.thread.join(timeout=10)
-            if _OWN.fullmatch(name):
+            if self.own(name):
                 self._remove(name)
 
     def _index(self, job: Job, clips: Sequence[Clip], name: str, title: str, note: str) -> None:
@@ -262,8 +285,10 @@ class Shelf:
         taken = take_in(reader, clips, root / _WORK, watch=watched)
         if not taken.clips:
             why = next(iter(taken.skipped.values()))
-            raise InputError(f"None of the {len(clips)} clips can be used; the first: {why}")
-        job.skipped = len(taken.skipped)
+            if len(clips) == 1:
+                raise InputError(f"Its only clip cannot be used: {why}")
+            raise InputError(f"None of the {len(clips):,} clips can be used; the first: {why}")
+        job.skipped = list(taken.skipped)
         gallery = Gallery.build(
             taken.vectors, taken.clips, reader.model.fingerprint, name=title, note=note
         )
@@ -307,7 +332,7 @@ class Shelf:
 
     def _place(self, name: str) -> Path:
         """The folder of a gallery; a name never leads out of the shelf's own."""
-        if _OWN.fullmatch(name):
+        if self.own(name):
             return self.folder / _VISITORS / name
         plain = re.fullmatch(r"[\w-]+", name) and name != _VISITORS
         return self.folder / (name if plain else "-")
@@ -324,6 +349,7 @@ class Shelf:
         place = self._place(name)
         with self._lock:  # without its card nobody opens it again
             self._engines.pop(name, None)
+            self._archives.pop(name, None)
             (place / CARD).unlink(missing_ok=True)
         shutil.rmtree(place, ignore_errors=True)
 
@@ -335,7 +361,7 @@ class Shelf:
     def _sweep(self) -> None:
         """Let what visitors of an earlier run left behind end with its hour, or with this run."""
         for place in (self.folder / _VISITORS).glob("*"):
-            if _OWN.fullmatch(place.name):
+            if self.own(place.name):
                 self.jobs[place.name] = Job(step="Ready", running=False)
                 age = time.time() - place.stat().st_mtime
                 self._remove_in(max(0, KEPT_SECONDS - age), place.name)

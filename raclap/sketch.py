@@ -22,6 +22,7 @@ BARS = 64
 FILE = "sketch.npz"
 _MOST_NEIGHBOURS = 3_000  # t-SNE of more clips takes too long for a first start
 _SEED = 0
+_SAME = 1e-6  # of unit vectors: less is rounding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -73,8 +74,11 @@ def places(vectors: np.ndarray) -> np.ndarray:
         vectors: (N, D) float32 unit vectors.
 
     Returns:
-        (N, 2) float32 from 0 to 1.
+        (N, 2) float32 from 0 to 1; 0.5 where nothing differs.
     """
+    apart = np.linalg.norm(vectors - vectors[:1], axis=1)
+    if len(vectors) < 3 or apart.max() < _SAME:
+        return _spread(np.stack([apart, np.zeros_like(apart)], axis=1))
     from sklearn.decomposition import PCA  # sklearn takes a while to import
     from sklearn.manifold import TSNE
 
@@ -88,8 +92,13 @@ def places(vectors: np.ndarray) -> np.ndarray:
         dims = min(2, *vectors.shape)
         found = PCA(dims, random_state=_SEED).fit_transform(vectors)
         flat = np.pad(found, ((0, 0), (0, 2 - dims)))
-    low, high = flat.min(axis=0), flat.max(axis=0)
-    return ((flat - low) / np.maximum(high - low, 1e-9)).astype(np.float32)
+    return _spread(flat)
+
+
+def _spread(flat: np.ndarray) -> np.ndarray:
+    low, span = flat.min(axis=0), np.ptp(flat, axis=0)
+    varies = span > _SAME
+    return np.where(varies, (flat - low) / np.where(varies, span, 1), 0.5).astype(np.float32)
 
 
 def _peaks(path: str) -> np.ndarray:

@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from raclap.homes import Home
 from raclap.shelf import Job
+from raclap.words import counted
 
 _OFFER = Markup(
     "<h3>{title}</h3><p>{speech}.</p><dl><dt>Size</dt><dd>{size}</dd><dt>Licence</dt>"
@@ -18,6 +19,7 @@ _OFFER = Markup(
 _BAR = Markup('<p>{said}</p><progress aria-label="{step}"{bounds}></progress>')
 _TROUBLE = Markup('<p class="trouble">{}</p>')
 _CALM = Markup("<p>{}</p>")
+_NAMED = 3  # of the clips that could not be used
 
 
 def offer(home: Home) -> Markup:
@@ -33,8 +35,14 @@ def offer(home: Home) -> Markup:
     )
 
 
-def progress(job: Job | None, ready: bool) -> Markup:
-    """Return how far a job is, or how it ended."""
+def progress(job: Job | None, ready: bool, title: str = "") -> Markup:
+    """Return how far a job is, or how it ended.
+
+    Args:
+        job: if there is or was one.
+        ready: whether its gallery can be searched.
+        title: of the gallery, where it does not stand beside.
+    """
     if job and job.running:
         known = job.total is not None and job.total > 0
         bounds = Markup(' value="{}" max="{}"').format(job.done, job.total) if known else ""
@@ -42,11 +50,19 @@ def progress(job: Job | None, ready: bool) -> Markup:
     if job and job.error:
         return _TROUBLE.format(job.error)
     if ready:
-        skipped = f" {job.skipped:,} clips could not be used." if job and job.skipped else ""
-        return _CALM.format(f"Ready.{skipped}")
+        return _CALM.format(f"{f'{title}: ready' if title else 'Ready'}.{_skipped(job)}")
     if job and job.step == "Stopped":
         return _CALM.format("Stopped. What has been done is kept.")
     return Markup("")
+
+
+def _skipped(job: Job | None) -> str:
+    """Name the first clips that could not be used."""
+    if not job or not job.skipped:
+        return ""
+    named, more = ", ".join(job.skipped[:_NAMED]), len(job.skipped) - _NAMED
+    rest = f" and {more:,} more" if more > 0 else ""
+    return f" {counted(len(job.skipped), 'clip')} could not be used: {named}{rest}."
 
 
 def _said(job: Job) -> str:

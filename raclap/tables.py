@@ -10,7 +10,8 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from raclap.config import InputError
@@ -68,10 +69,11 @@ def read(name: str, root: Path, table: Path, columns: Mapping[str, str] | None =
     """
     records = _records(table)
     chosen = _choose(records, TABLES[name], columns or {}, table)
-    find = _finder(root)
+    names = [_text(record.get(chosen["path"])) for record in records]
+    places = _places(root, names)
     rows: dict[Path, Row] = {}
-    for record in records:
-        path = find(_text(record.get(chosen["path"])))
+    for named, record in zip(names, records, strict=True):
+        path = places.get(named)
         if path is None:
             continue
         told = _texts(record.get(chosen["description"]))
@@ -86,10 +88,10 @@ def read(name: str, root: Path, table: Path, columns: Mapping[str, str] | None =
         id_ = within.with_suffix("").as_posix()
         rows[path] = Row(id=id_, path=path, labels=labels, descriptions=told)
     if not rows:
-        named = ", ".join(_text(record.get(chosen["path"])) for record in records[:3])
         raise InputError(
             f"None of the {len(records)} files that {table} names is under {root}; it names "
-            f"{named}. Give the folder that these are in, or the files' column with path=NAME."
+            f"{', '.join(names[:3])}. Give the folder that these are in, or the files' column with "
+            "path=NAME."
         )
     return list(rows.values())
 
@@ -156,22 +158,57 @@ def _choose(
     return chosen
 
 
-def _finder(root: Path) -> Callable[[str], Path | None]:
-    """How to get from a name to the file: as it stands, without suffix, or without its folder."""
-    by_name: dict[str, Path | None] = {}
+def _places(root: Path, names: Iterable[str]) -> dict[str, Path]:
+    """The file that each name means; a name of none, or perhaps of several, is left out.
+
+    A name may lack the suffix, and its folders may begin above or below `root`. Where a name and a
+    file both have folders, the last ones are the same: where only a part of a corpus is held,
+    `b/1.wav` must not pass for `a/1.wav`.
+    """
+    wholes: dict[str, Path | None] = {}
+    ends: dict[str, Path | None] = {}
     for path in audio_files(root):
-        relative = path.relative_to(root)
-        for key in {relative.with_suffix("").as_posix(), path.name, path.stem}:
-            by_name[key] = (
-                None if key in by_name else path
-            )  # a name borne by two files says nothing
+        within = path.relative_to(root)
+        for form in (within.as_posix(), within.with_suffix("").as_posix()):
+            # A name that two files bear says nothing.
+            wholes[form] = None if form in wholes else path
+            for end in _ends(form):
+                ends[end] = None if end in ends else path
+    places: dict[str, Path] = {}
+    guesses: dict[Path, list[str]] = defaultdict(list)
+    for name in dict.fromkeys(filter(None, names)):
+        told = Path(name.lstrip("/")).as_posix()
+        if (root / name).is_file():
+            places[name] = root / name
+        elif path := wholes.get(told):
+            places[name] = path
+        else:
+            fitting = [ends[told]] if told in ends else []
+            fitting += [wholes[end] for end in _ends(told) if end in wholes]
+            if len(fitting) == 1 and (path := fitting[0]):
+                guesses[path].append(name)
+    for path, called in guesses.items():
+        # A file without folders fits names of several: it cannot be told which of them it is.
+        deepest, *others = sorted((Path(name).parent for name in called), key=_depth, reverse=True)
+        if all(_same_end(deepest, other) for other in others):
+            places |= dict.fromkeys(called, path)
+    return places
 
-    def find(name: str) -> Path | None:
-        if name and (root / name).is_file():
-            return root / name
-        return by_name.get(name) or by_name.get(Path(name).name)
 
-    return find
+def _ends(form: str) -> list[str]:
+    """A path and what is left of it without its first folders, `a/b/1`, `b/1` and `1`."""
+    parts = form.split("/")
+    return ["/".join(parts[start:]) for start in range(len(parts))]
+
+
+def _depth(path: Path) -> int:
+    return len(path.parts)
+
+
+def _same_end(one: Path, other: Path) -> bool:
+    """Whether the last folders of two paths are the same, as far as both go."""
+    pairs = zip(reversed(one.parts), reversed(other.parts), strict=False)
+    return all(a == b for a, b in pairs)
 
 
 def _texts(value: object) -> tuple[str, ...]:

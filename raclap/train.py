@@ -13,6 +13,7 @@ Several ranks (``parallel``) share each batch; rank 0 validates, logs and saves.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import math
 import random
@@ -92,7 +93,8 @@ def train(
         The figures of the epoch that was kept.
 
     Raises:
-        InputError: no training clips, an unknown stage, or no ``init`` for stage ``ra``.
+        InputError: no training clips, an unknown stage, no ``init`` for stage ``ra``, or an
+            unfinished run of something else in ``output``.
     """
     if stage not in ("ess", "ra"):
         raise InputError(f"There is no stage {stage!r}; choose ess or ra.")
@@ -105,6 +107,8 @@ def train(
 
     # ---- model
     model = RACLAP.create(config.model) if init is None else RACLAP.from_pretrained(str(init))
+    start = json.dumps([init and model.fingerprint, fresh_text, fresh_heads])
+    model.__dict__.pop("fingerprint", None)
     model = model.unfinished()
     if init is not None and fresh_text:
         model = model.with_fresh_text(config.model.text)
@@ -138,7 +142,7 @@ def train(
         learning.settle(model.speech)
         held_out.settle(model.speech)
 
-    return fit(model, learning, held_out, config, stage, output, leave_out, ranks)
+    return fit(model, learning, held_out, config, stage, output, leave_out, ranks, start)
 
 
 def fit(
@@ -150,6 +154,7 @@ def fit(
     output: str | Path,
     left_out: Sequence[str] = (),
     ranks: Ranks = ALONE,
+    start: str = "",
 ) -> dict[str, float]:
     """Run the loop of one stage; see :func:`train`.
 
@@ -162,13 +167,15 @@ def fit(
         output: checkpoint folder.
         left_out: corpora that were left out, for the record.
         ranks: who trains together.
+        start: names what ``model`` started from; a run goes on only from the same.
     """
     settings, output = getattr(config, stage), Path(output)
     torch.manual_seed(settings.seed)
     heard = [learning.clips[0, row] for row in learning.rows]
     teacher = model.teacher if stage == "ra" else None
     objective = Objective(model, teacher, settings, config.relation, heard, ranks)
-    run = _Run(model, objective, settings, output, stage, left_out)
+    matter = [start, to_dict(model.config), *map(_heard, (learning, held_out))]
+    run = _Run(model, objective, settings, output, stage, left_out, matter)
     steps = len(grouped(learning, learning.rows, settings, random.Random(0)))
     run.total_steps = settings.epochs * steps
     run.resume()
@@ -195,8 +202,10 @@ class _Run:
         output: Path,
         stage: str,
         left_out: Sequence[str] = (),
+        matter: Sequence[object] = (),
     ) -> None:
         self.model, self.objective, self.settings = model, objective, settings
+        self.matter = matter
         self.output, self.stage, self.left_out = output, stage, sorted(left_out)
         self.ranks = objective.ranks
         groups = _groups_of(model, settings)
@@ -326,7 +335,7 @@ class _Run:
         self.saved = time.monotonic()
 
     def resume(self) -> None:
-        """Go on from the last point kept, if the settings are the same."""
+        """Go on from the last point kept, if the settings, the model and the clips are the same."""
         path = self.output / "resume" / "state.pt"
         if not path.is_file():
             if self.ranks.leads:
@@ -363,7 +372,7 @@ class _Run:
 
     def _settings(self) -> str:
         settings = to_dict(self.settings), to_dict(self.objective.relations)
-        return json.dumps([self.stage, *settings, *self.left_out])
+        return json.dumps([self.stage, *settings, *self.left_out, *self.matter])
 
     def _set_rates(self) -> None:
         done = self.steps / max(1, self.total_steps)
@@ -375,6 +384,16 @@ class _Run:
     def _log(self, row: dict) -> None:
         with (self.output / "history.jsonl").open("a") as file:
             file.write(json.dumps(row) + "\n")
+
+
+def _heard(features: Features) -> str:
+    """Name all that a run is told of its clips: what they are, what is known of them, how long."""
+    digest = hashlib.sha256()
+    for row in features.rows:
+        clip = features.clips[0, row]
+        told = (clip.id, clip.corpus, clip.style.known, features.length(row))
+        digest.update(json.dumps(told).encode())
+    return digest.hexdigest()
 
 
 @torch.no_grad()

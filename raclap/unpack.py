@@ -14,6 +14,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from lzma import LZMAError
 from pathlib import Path
 
 from raclap.audio import SUFFIXES
@@ -22,6 +23,8 @@ from raclap.config import InputError
 _MOST_NAME_BYTES = 200  # of one part of a path; file systems take 255
 _MOST_DEPTH = 12
 _CHUNK = 1 << 20
+# What zipfile lets through besides its own error; a name that is no text is a UnicodeDecodeError.
+_DAMAGE = (zipfile.BadZipFile, zlib.error, LZMAError, UnicodeDecodeError, EOFError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +82,7 @@ def unpack(
         part.rename(folder)
     except InputError:
         raise
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError) as error:
+    except (*_DAMAGE, NotImplementedError, OSError) as error:
         raise InputError(f"{archive.name} cannot be unpacked: {error}.") from error
     finally:
         shutil.rmtree(part, ignore_errors=True)

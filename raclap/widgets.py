@@ -5,6 +5,7 @@ In: a `Shelf`, inside an open `gr.Blocks`. Out: widgets. Deliberately not here: 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -33,6 +34,9 @@ QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 LIGHT = QUIET | {"queue": False}  # for what can neither fail nor take long
 ARRIVE = "() => window.raclap.arrive()"
 EMPTY = Markup('<p class="empty">{}</p>')
+# Names of clips and words of queries are said as text. {{value}} would not do: Gradio evaluates
+# what a template gives once more, so that a ${...} in a name would run.
+_AS_TEXT = "${String(value ?? '').replace(/&/g, '&amp;').replace(/</g, '&lt;')}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -87,8 +91,49 @@ def markup(value: str = "", **options: Any) -> gr.HTML:
 
 
 def announcement() -> gr.HTML:
-    """Return a line that screen readers speak whenever it changes."""
-    return markup(elem_classes="status", js_on_load="element.setAttribute('role', 'status')")
+    """Return a line of plain text that screen readers speak whenever it changes."""
+    return markup(
+        elem_classes="status",
+        html_template=_AS_TEXT,
+        js_on_load="element.setAttribute('role', 'status')",
+    )
+
+
+def if_still(
+    on: Callable[..., Any],
+    handler: Callable[..., Any],
+    inputs: list[Any],
+    shown: list[Any],
+    of: list[Any],
+    **how: Any,
+) -> Any:
+    """Run a handler that takes its time, and show what it says only if that is still asked.
+
+    Args:
+        on: event that runs it.
+        handler: its values are for ``shown``.
+        inputs: components.
+        shown: components.
+        of: those of ``inputs`` by another value of which the answer would no longer be true.
+        how: else of the event.
+
+    Returns:
+        The event after which it is shown.
+    """
+    answer, places = gr.State(), [inputs.index(each) for each in of]
+
+    @functools.wraps(handler)
+    def run(*given: Any) -> tuple[list[Any], Any]:
+        return [given[at] for at in places], handler(*given)
+
+    def show(answer: tuple[list[Any], Any], *now: Any) -> list[Any]:
+        asked, said = answer
+        values = [said] if len(shown) == 1 else [*said]
+        return [None, *(values if asked == [*now] else [gr.skip()] * len(shown))]
+
+    # The progress is that of what is shown, though it takes a step more.
+    ran = on(run, inputs, answer, show_progress_on=shown, **how)
+    return ran.success(show, [answer, *of], [answer, *shown], **LIGHT)
 
 
 def clip_choices(engine: Engine) -> list[tuple[str, str]]:

@@ -15,9 +15,33 @@ TITLES = {name: name.capitalize() for name in ATTRIBUTES} | {
 }
 
 _WORDS = {
-    "emotion": {
+    "emotion": {  # all as adjectives: "likely disgusted", "a disgusted woman"
+        "disgust": "disgusted",
+        "adoration": "adoring",
+        "amusement": "amused",
+        "awe": "awed",
+        "confusion": "confused",
+        "contempt": "contemptuous",
+        "contentment": "content",
+        "desire": "desirous",
+        "disappointment": "disappointed",
+        "distress": "distressed",
+        "ecstasy": "ecstatic",
+        "elation": "elated",
+        "embarrassment": "embarrassed",
+        "guilt": "guilty",
+        "interest": "interested",
+        "pain": "pained",
+        "pride": "proud",
+        "realization": "realizing",
+        "relief": "relieved",
+        "romantic_love": "loving",
+        "serenity": "serene",
+        "shame": "ashamed",
         "surprise_negative": "unpleasantly surprised",
         "surprise_positive": "pleasantly surprised",
+        "sympathy": "sympathetic",
+        "triumph": "triumphant",
     },
     "gender": {"female": "woman", "male": "man"},
     "intensity": {"low": "mild", "normal": "moderate", "strong": "intense"},
@@ -52,6 +76,16 @@ def who(clip: Clip) -> str:
     seconds = f"{clip.seconds:.1f} s" if clip.seconds else ""
     speaker = f"speaker {clip.speaker}" if clip.speaker else ""
     return " · ".join(part for part in (speaker, clip.language, clip.corpus, seconds) if part)
+
+
+def ended(said: str) -> str:
+    """Return a sentence with its full stop, unless what it quotes at its end brings one."""
+    return said if said.rstrip("”").endswith((".", "!", "?", "…")) else f"{said}."
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number of things in words: "1 clip", "2,000 clips"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def signed(number: float, digits: int, *, plus: bool = False) -> str:

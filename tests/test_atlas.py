@@ -26,6 +26,11 @@ def drawn(clips=CLIPS, colour="emotion", hits=()) -> str:
     return str(atlas(clips, places, lambda clip: f"clips/{clips.index(clip)}", colour, hits))
 
 
+def keys(html: str) -> list[tuple[str, str, str]]:
+    """Class, name and count of each colour."""
+    return re.findall(r'data-only="(\w+)".*?</i>([\w ]+) <small>(\d+)', html)
+
+
 def test_every_clip_is_a_point_at_its_place_in_its_colour() -> None:
     points = re.findall(r'<circle class="([^"]+)" cx="([\d.]+)" cy="([\d.]+)"', drawn())
     assert points == [
@@ -34,8 +39,7 @@ def test_every_clip_is_a_point_at_its_place_in_its_colour() -> None:
         ("c1", "40.0", "960.0"),
         ("rest", "960.0", "960.0"),
     ]
-    keys = re.findall(r'data-only="(\w+)".*?</i>(\w+) <small>(\d+)', drawn())
-    assert keys == [("c0", "sad", "1"), ("c1", "angry", "2"), ("rest", "others", "1")]
+    assert keys(drawn()) == [("c0", "sad", "1"), ("c1", "angry", "2"), ("rest", "not known", "1")]
 
 
 def test_hits_are_ringed_and_the_query_lies_amid_them() -> None:
@@ -45,6 +49,19 @@ def test_hits_are_ringed_and_the_query_lies_amid_them() -> None:
     assert re.findall(r'class="rank-mark"[^>]*>(\d)<', html) == ["1", "2"]
     assert 'class="query-mark" d="M500.0 500.0m' in html
     assert "query-mark" not in drawn()
+    assert "query-mark" not in drawn(hits=hits[:1])  # it would lie on the clip
+
+
+def test_numbers_of_hits_can_be_told_apart_and_lie_off_the_star() -> None:
+    clips = [Clip(id=str(n), path="") for n in range(5)]  # all at one place
+    hits = [Hit(rank=n + 1, clip=clip, score=0.5, path="") for n, clip in enumerate(clips)]
+    html = drawn(clips, "id", hits)
+    found = re.findall(r'style="--x:(-?\d+);--y:(-?\d+)"', html)
+    asides = np.array(found, float)
+    assert found[0] == ("0", "-26")  # above
+    assert (np.linalg.norm(asides, axis=1) > 22).all()
+    apart = np.linalg.norm(asides[:, None] - asides, axis=-1)
+    assert apart[~np.eye(5, dtype=bool)].min() > 22
 
 
 def test_one_point_can_be_reached_by_tab_and_all_have_names() -> None:
@@ -61,6 +78,10 @@ def test_a_large_gallery_is_thinned_but_no_hit_is_lost(monkeypatch) -> None:
     assert html.count("<circle") == 11
     assert "Map of 11 of 95 clips" in html
     assert len(set(re.findall(r'<circle class="(\w+)', html))) == 11  # ten colours and the rest
+    assert keys(html)[-1][:2] == ("rest", "others")
+    clips[0] = Clip(id="0", path="")
+    hits += [Hit(rank=2, clip=clips[12], score=0.4, path="")]
+    assert keys(drawn(clips, "speaker", hits))[-1][:2] == ("rest", "others or not known")
 
 
 def test_hostile_names_are_escaped() -> None:

@@ -281,3 +281,39 @@ def test_windows_cover_everything_in_order(seconds):
     assert len(pieces) == int(np.ceil(seconds / 15))
     assert max(lengths) <= 15 * RATE
     assert max(lengths) - min(lengths) <= 1
+
+
+def test_an_offset_is_no_sound():
+    rng = np.random.default_rng(0)
+    quiet = np.concatenate([rng.normal(0, 1e-5, RATE), voice(), rng.normal(0, 1e-5, RATE)])
+    quiet -= quiet.mean()
+    moved = audio.from_samples(quiet + 0.02, RATE)
+    np.testing.assert_allclose(moved, audio.from_samples(quiet, RATE), atol=1e-6)
+    assert audio.extent(moved) == audio.extent(audio.from_samples(quiet, RATE))
+    with pytest.raises(InputError, match="silent"):
+        audio.from_samples(np.full(RATE, 0.5), RATE)
+
+
+def test_floats_at_another_scale_are_brought_to_one():
+    expected = audio.from_samples(voice(), RATE)
+    found = audio.from_samples(voice() * 32_767, RATE)
+    np.testing.assert_allclose(found, expected / np.abs(expected).max(), atol=1e-3)
+    hot = voice() / np.abs(voice()).max() * 1.9  # clipped, at the worst
+    assert np.abs(audio.from_samples(hot, RATE)).max() == pytest.approx(1.9, abs=0.01)
+
+
+def test_a_long_silence_is_no_speech():
+    rng = np.random.default_rng(0)
+
+    def noise(seconds: float) -> np.ndarray:
+        return rng.normal(0, 1e-3, int(seconds * RATE))
+
+    tail = np.concatenate([voice(3.0), noise(57)]).astype(np.float32)
+    assert len(audio.trim(tail)) < 3.2 * RATE
+    gap = np.concatenate([voice(3.0), noise(40), voice(3.0)]).astype(np.float32)
+    assert len(audio.trim(gap)) == len(gap)
+    (_, first), (second, _) = audio.stretches(gap)
+    assert first < 3.2 * RATE
+    assert second > 42.8 * RATE
+    assert 6 * RATE <= len(audio.spoken(gap)) < 6.4 * RATE
+    assert np.array_equal(audio.spoken(tail), audio.trim(tail))

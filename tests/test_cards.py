@@ -86,7 +86,7 @@ def test_what_comes_near_is_not_called_a_miss() -> None:
     html = shown(hit(1, 0.5, sad), asked=asked)
     text = re.sub(r"<[^>]+>", "", html)
     for mark in (
-        "≈ sad, near disappointment",
+        "≈ sad, near disappointed",
         "≈ moderate, near mild",
         "≈ mid pitch, near high pitch",
         "✗ fast, not slow",

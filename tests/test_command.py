@@ -11,6 +11,7 @@ import subprocess
 import sys
 import types
 import wave
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +22,9 @@ from stub import DIM, StubModel, write_voice
 from raclap import config, search
 from raclap.__main__ import VERBS, main
 from raclap.audio import load
-from raclap.corpus import read_manifest
+from raclap.corpus import Clip, read_manifest
 from raclap.index import Gallery
+from raclap.intake import take_in
 from raclap.reading import Reader
 from raclap.style import ATTRIBUTES
 
@@ -122,6 +124,31 @@ def test_index_in_place_never_drops_a_listed_clip(voices, capsys):
     assert code == 2
     assert "'v140'" in capsys.readouterr().err.splitlines()[-1]
     assert (voices / "manifest.csv").read_bytes() == before
+
+
+def test_a_recording_that_was_replaced_keeps_no_level_of_the_old_one(gallery, run, tmp_path):
+    """The gallery's own manifest holds what was measured, which is no label."""
+    before = {clip.id: clip for clip in Gallery.load(gallery).clips}
+    assert before["v100"].pitch == "low"
+    noise = np.random.default_rng(0).normal(0, 0.05, 9_600)  # it has no pitch
+    soundfile.write(tmp_path / "older.wav", noise, 16_000)
+    os.utime(tmp_path / "older.wav", (1, 1))
+    (tmp_path / "older.wav").replace(gallery / "clips" / "100.wav")
+    run("index", gallery, "--output", gallery)
+    after = {clip.id: clip for clip in Gallery.load(gallery).clips}
+    assert (after["v100"].pitch, after["v100"].emotion) == ("", "sad")
+    assert [after[id] for id in ("v140", "v190")] == [before[id] for id in ("v140", "v190")]
+
+
+def test_a_manifest_that_is_corrected_while_indexing_stands_still_is_heeded(tmp_path, model):
+    noise = np.random.default_rng(0).normal(0, 0.05, 9_600)
+    soundfile.write(tmp_path / "a.wav", noise, 16_000)
+    clip = Clip(id="a", path=str(tmp_path / "a.wav"), gender="male", pitch="high")
+    for pitch in ("high", "low", ""):
+        said = replace(clip, pitch=pitch)
+        (found,) = take_in(Reader(model), [said], tmp_path / "work").clips
+        assert found.pitch == pitch
+    assert model.clips_encoded == 1
 
 
 def test_describe_gives_attributes_levels_and_descriptions(voices, run):

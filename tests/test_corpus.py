@@ -516,6 +516,38 @@ def test_a_name_borne_by_two_files_is_not_guessed(tmp_path):
         build("textrolspeech", tmp_path, table=tmp_path / "t.csv")
 
 
+@pytest.mark.parametrize(
+    ("named", "there", "found"),
+    [
+        ("dev/id1/abc/1.wav", "dev/id2/xyz/1.wav", False),  # another speaker's
+        ("id1/wavs/1.wav", "id2/wavs/1.wav", False),
+        ("id1/1", "id2/1.wav", False),
+        ("dev/id2/xyz/1.wav", "id2/xyz/1.wav", True),  # the folder that was given lies deeper
+        ("/home/them/id2/1.wav", "id2/1.wav", True),
+        ("id2/1.wav", "audio/id2/1.wav", True),  # or higher
+        ("id2/1", "audio/id2/1.wav", True),
+        ("1", "audio/id2/1.wav", True),
+        ("id2/1.wav", "1.wav", True),
+    ],
+)
+def test_a_name_is_found_under_another_folder_but_never_another_clip(tmp_path, named, there, found):
+    put(tmp_path, there, "other/2.wav")
+    lines = f"item_name,style_prompt\nother/2.wav,Calm.\n{named},Angry.\n"
+    (tmp_path / "t.csv").write_text(lines, encoding="utf-8")
+    clips = build("textrolspeech", tmp_path, table=tmp_path / "t.csv")
+    told = [(clip.path, clip.descriptions) for clip in clips]
+    expected = [(str(tmp_path / "other/2.wav"), ("Calm.",))]
+    assert told == expected + [(str(tmp_path / there), ("Angry.",))] * found
+
+
+def test_a_file_that_two_names_may_mean_is_left_out(tmp_path):
+    put(tmp_path, "1.wav", "2.wav", "3.wav")
+    lines = "item_name,style_prompt\nid1/1,Calm.\nid2/1,Angry.\nid1/2,Sad.\n3,Old.\n3.wav,Gruff.\n"
+    (tmp_path / "t.csv").write_text(lines, encoding="utf-8")
+    clips = build("textrolspeech", tmp_path, table=tmp_path / "t.csv")
+    assert [clip.descriptions for clip in clips] == [("Sad.",), ("Old.", "Gruff.")]
+
+
 def test_what_build_refuses(tmp_path):
     with pytest.raises(InputError, match=r"no corpus 'timit'; choose of ravdess, crema-d"):
         build("timit", tmp_path)

@@ -73,6 +73,15 @@ def own_zip(tmp_path: Path) -> Path:
     return tmp_path / "my voices.zip"
 
 
+def take_own(page: playwright.Page, tmp_path: Path) -> None:
+    _open(page, "Galleries")
+    box = page.locator("#zip")
+    give(box, own_zip(tmp_path), box.get_by_text("my voices"))
+    expect(box).to_contain_text("my voices")
+    button(page, "Index this zip").click()
+    expect(button(page, "Search it")).to_be_visible()
+
+
 # ---------------------------------------------------------------------- a corpus
 
 
@@ -173,11 +182,14 @@ def test_a_bad_home_is_told_on_the_page(
     assert complaints == []
 
 
-def test_a_gallery_that_is_gone_is_told_and_the_page_stays(
+def test_for_a_gallery_that_is_gone_the_first_one_answers(
     page: playwright.Page, address: str
 ) -> None:
     page.goto(f"{address}?gallery=nonsense&q=sad")
-    expect(page.get_by_test_id("toast-body")).to_contain_text("There is no gallery 'nonsense'")
+    said = "The gallery of this address is not here (any more); this is “vowels”."
+    expect(page.get_by_test_id("toast-body")).to_contain_text(said)
+    expect(page.locator(".hit")).to_have_count(10)
+    expect(page.get_by_label("How should it sound?")).to_have_value("sad")
     expect(page.locator(".masthead .gallery")).to_contain_text("12 clips")
 
 
@@ -185,15 +197,15 @@ def test_a_gallery_that_is_gone_is_told_and_the_page_stays(
 
 
 def test_a_zip_is_indexed_for_its_owner_alone(
-    page: playwright.Page, complaints: list[str], address: str, tmp_path: Path
+    page: playwright.Page,
+    complaints: list[str],
+    browser: playwright.Browser,
+    address: str,
+    tmp_path: Path,
 ) -> None:
-    other = page.context.new_page()
+    other = browser.new_context().new_page()
     other.goto(address)
-    _open(page, "Galleries")
-    box = page.locator("#zip")
-    give(box, own_zip(tmp_path), box.get_by_text("my voices"))
-    expect(box).to_contain_text("my voices")
-    button(page, "Index this zip").click()
+    take_own(page, tmp_path)
     button(page, "Search it").click()
     expect(page.locator(".masthead .gallery")).to_contain_text("2 clips in the gallery “my voices”")
     _search(page, "sad")
@@ -201,6 +213,43 @@ def test_a_zip_is_indexed_for_its_owner_alone(
     assert page.locator("img[src='x']").count() == 0
     _open(other, "Galleries")
     expect(other.get_by_role("radio")).to_have_count(1)
+    other.context.close()
+    assert complaints == []
+
+
+def test_ones_own_is_still_listed_after_a_reload_and_deleted_on_a_click(
+    page: playwright.Page, complaints: list[str], address: str, shelf: Shelf, tmp_path: Path
+) -> None:
+    take_own(page, tmp_path)
+    button(page, "Search it").click()
+    _search(page, "sad")
+    page.reload()
+    expect(page.locator(".hit")).to_have_count(2)
+    _open(page, "Galleries")
+    expect(page.get_by_role("radio", name="my voices (2 clips)")).to_be_checked()
+    expect(page.locator(".taking").last).to_contain_text("my voices (2 clips): ready.")
+    button(page, "Delete now").click()
+    expect(_announced(page)).to_have_text("my voices (2 clips) is deleted.")
+    expect(page.get_by_role("radio")).to_have_count(1)
+    expect(page.get_by_role("radio", name="vowels (12 clips)")).to_be_checked()
+    expect(button(page, "Delete now")).to_have_count(0)
+    expect(page.locator(".masthead .gallery")).to_contain_text("12 clips in the gallery “vowels”")
+    expect(page).to_have_url(address)
+    assert not [*shelf.folder.glob("visitors/*")]
+    assert complaints == []
+
+
+def test_ones_own_that_is_gone_vanishes_quietly(
+    page: playwright.Page, complaints: list[str], shelf: Shelf, tmp_path: Path
+) -> None:
+    take_own(page, tmp_path)
+    (own,) = (place.name for place in shelf.folder.glob("visitors/*"))
+    shelf.remove(own)
+    page.reload()
+    _open(page, "Galleries")
+    expect(page.get_by_role("radio")).to_have_count(1)
+    expect(page.locator(".taking").last).to_be_empty()
+    take_own(page, tmp_path)  # what is remembered of the lost one is not in the way
     assert complaints == []
 
 
@@ -224,7 +273,7 @@ def test_a_folder_of_this_machine_is_indexed(
     page.get_by_label("A folder of this machine").fill(str(tmp_path / "kitchen"))
     button(page, "Index this folder").click()
     button(page, "Search it").click()
-    expect(page.locator(".masthead .gallery")).to_contain_text("1 clips in the gallery “kitchen”")
+    expect(page.locator(".masthead .gallery")).to_contain_text("1 clip in the gallery “kitchen”")
     assert complaints == []
 
 

@@ -14,7 +14,7 @@ import torch
 from stub import write_voice
 
 from raclap import audio, data, lexicon, prosody
-from raclap.config import TrainConfig, preset
+from raclap.config import InputError, TrainConfig, preset
 from raclap.corpus import Clip, measured
 from raclap.data import Features, augment, batches, grouped
 from raclap.model import RACLAP
@@ -163,6 +163,48 @@ def test_a_corpus_of_broken_clips_is_left_out(tower, clips, tmp_path, capsys):
         found = Features(tower, [broken, clips[0]], tmp_path / "cache", workers=0)
         assert "left out: 'note.wav'" in capsys.readouterr().err
         assert found.rows == [1]
+
+
+def test_a_clip_that_can_be_read_again_is_taken_in(tower, clips, tmp_path, capsys, monkeypatch):
+    load = audio.load
+
+    def away(path):
+        if path == clips[2].path:
+            raise InputError("it is away")
+        return load(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(audio, "load", away)
+        for _ in range(2):  # it is told every time
+            found = Features(tower, clips[:4], tmp_path, copies=2, workers=0)
+            assert capsys.readouterr().err.count("left out: it is away") == 2
+            assert found.rows == [0, 1, 3]
+    found = Features(tower, clips[:4], tmp_path, copies=2, workers=0)
+    assert found.rows == [0, 1, 2, 3]
+    assert (1, 2) in found.clips
+    assert "left out" not in capsys.readouterr().err
+
+
+def test_a_recording_that_is_replaced_is_heard_anew(tower, tmp_path):
+    clip = Clip(id="a", path=str(write_voice(tmp_path / "a.wav", 100)), corpus="c", gender="male")
+    first = Features(tower, [clip], tmp_path / "cache", workers=0)
+    write_voice(tmp_path / "a.wav", 240)
+    again = Features(tower, [clip], tmp_path / "cache", workers=0)
+    assert (first.clips[0, 0].pitch, again.clips[0, 0].pitch) == ("low", "high")
+    assert not again.frames(0).hidden.equal(first.frames(0).hidden)
+
+
+def test_two_runs_may_fill_one_cache_at_a_time(tower, clips, tmp_path, monkeypatch):
+    save = data.save_file
+
+    def overtaken(tensors, path):
+        save(tensors, path)
+        monkeypatch.setattr(data, "save_file", save)
+        Features(tower, clips[:1], tmp_path, workers=0)  # another run makes the same shard
+
+    monkeypatch.setattr(data, "save_file", overtaken)
+    assert Features(tower, clips[:1], tmp_path, workers=0).rows == [0]
+    assert not [*tmp_path.rglob("*.part")]
 
 
 def test_workers_give_the_same(tower, clips, features, tmp_path):

@@ -181,7 +181,9 @@ def test_windows_cover_the_clip_without_its_silent_ends(model, voice):
 def test_a_long_clip_has_windows_in_all_its_parts(model, voice):
     long = np.concatenate([voice] * 6)
     found = word_by_time(model, long, "a low voice")
-    assert found.matrix.shape == (3, 20)
+    assert found.matrix.shape == (3, 21)  # ten in each half, and a pause between these
+    assert not found.matrix[:, 10].any()
+    assert np.delete(found.matrix, 10, axis=1).any(0).all()
     assert found.score == pytest.approx(cosine(model, long, "a low voice"), abs=1e-5)
     assert found.rest + found.whole.sum() + found.matrix.sum() == pytest.approx(
         found.score, abs=1e-5

@@ -252,6 +252,17 @@ def test_nothing_is_ever_unpickled(gallery, tmp_path):
         Gallery.load(tmp_path / "g")
 
 
+def test_vectors_whose_header_ends_in_the_middle_are_told(gallery, tmp_path):
+    gallery.save(tmp_path / "g")
+    vectors = tmp_path / "g" / VECTORS
+    vectors.write_bytes(vectors.read_bytes().replace(b"), }", b",   ", 1))
+    card = tmp_path / "g" / CARD
+    values = json.loads(card.read_text()) | {"vectors_sha256": digest_of(vectors)}
+    card.write_text(json.dumps(values))
+    with pytest.raises(InputError, match=f"{VECTORS} or"):
+        Gallery.load(tmp_path / "g")
+
+
 @pytest.mark.parametrize("limit", [10**6, 10], ids=["exact", "approximate"])
 def test_clips_are_added_replaced_and_removed(gallery, tmp_path, rng, monkeypatch, limit):
     """Whatever the index, an edited gallery is the one that would be built of the same clips."""
@@ -283,6 +294,11 @@ def test_clips_are_added_replaced_and_removed(gallery, tmp_path, rng, monkeypatc
     assert len(again.clips) == COUNT - 2
     assert len(gallery.clips) == COUNT
     np.testing.assert_array_equal(gallery.vectors, before)
+
+
+def test_an_id_to_remove_may_come_twice(gallery, rng):
+    edited = gallery.edited(unit(rng, 0), [], without=["c3", "c3", "c59", "c3"])
+    assert edited.rows.keys() == gallery.rows.keys() - {"c3", "c59"}
 
 
 def test_an_impossible_edit_says_why(gallery, rng):

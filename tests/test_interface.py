@@ -8,12 +8,14 @@ import urllib.request
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import gradio as gr
 import httpx
 import numpy as np
 import pytest
 import soundfile
-from conftest import crowded
+from conftest import CHROMIUM, crowded, give
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from gradio_client.utils import QueueError
@@ -26,6 +28,10 @@ from raclap.answers import busy
 from raclap.interface import build, launch_options
 from raclap.search import Engine
 from raclap.shelf import Shelf
+from raclap.widgets import if_still
+
+if TYPE_CHECKING:
+    from playwright import sync_api as playwright
 
 
 @pytest.fixture(scope="module")
@@ -103,8 +109,64 @@ def test_a_blend_equals_the_engine(client: Client, engine: Engine, voice: Path) 
     expected = engine.blend(str(voice), {"angrier": 3.0}, 4)
     assert answer["query"] == "voice.wav, angrier"
     assert [hit["id"] for hit in answer["hits"]] == [hit.clip.id for hit in expected]
-    with pytest.raises(AppError, match="weight"):
-        client.predict(handle_file(voice), "angrier", 99, api_name="/blend")
+    for weight in (99, -1, "x", [2], "nan"):
+        with pytest.raises(AppError, match=r"weight .*must be a number from 0 to 10"):
+            client.predict(handle_file(voice), "angrier", weight, api_name="/blend")
+
+
+@pytest.mark.parametrize(
+    ("elem_id", "start"), [("voice", "Upload or record"), ("start", "Pick or")]
+)
+def test_a_reading_goes_with_the_voice_it_is_of(shelf: Shelf, elem_id: str, start: str) -> None:
+    page = build(shelf)
+    (voice,) = (each for each in page.blocks.values() if each.elem_id == elem_id)
+    arriving = [
+        each
+        for each in page.fns.values()
+        if {(voice._id, "upload"), (voice._id, "stop_recording")} & set(each.targets)
+        or (voice in each.outputs and {event for _, event in each.targets} == {"input"})
+    ]
+    assert len(arriving) == 3  # and a clip of the gallery that is picked
+    for each in arriving:
+        other, status, shown, *rest = each.fn()
+        assert (other, status, rest) == (None, "", [""] * len(rest))
+        assert start in shown
+
+
+def test_a_voice_taken_away_while_it_is_followed_is_no_mistake(shelf: Shelf) -> None:
+    follow = next(each.fn for each in build(shelf).fns.values() if each.name == "follow")
+    assert follow("", None, None) == (["", None, None], "")
+
+
+def test_what_takes_its_time_is_shown_only_if_it_is_still_asked() -> None:
+    with gr.Blocks() as page:
+        button, asked, by, one, two = gr.Button(), *(gr.Textbox() for _ in range(4))
+        shown = [one, two]
+        if_still(button.click, lambda text, by: (text, text * int(by)), [asked, by], shown, [asked])
+        if_still(button.click, lambda text: text, [asked], [one], [asked])
+    run, show, run_one, show_one = (each.fn for each in page.fns.values())
+    answer = run("ho", "2")
+    assert answer == (["ho"], ("ho", "hoho"))
+    assert show(answer, "ho") == [None, "ho", "hoho"]
+    assert show(answer, "hum") == [None, gr.skip(), gr.skip()]
+    assert show_one(run_one("ho"), "ho") == [None, "ho"]
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(not CHROMIUM, reason="no Chromium; name one in RACLAP_TEST_CHROMIUM")
+def test_a_bad_upload_is_not_shown_beside_what_was_heard_before(
+    page: playwright.Page, voice: Path, tmp_path: Path
+) -> None:
+    page.get_by_role("tab", name="Voice", exact=True).click()
+    field = page.locator("#voice")
+    give(field, voice, field.get_by_label("Play", exact=True))
+    page.get_by_text("Heard 2.0 s of voice.wav.", exact=True).wait_for()
+    field.get_by_label("Clear").click()
+    (tmp_path / "notes.wav").write_text("no audio")
+    field.locator("input[type=file]").set_input_files(tmp_path / "notes.wav")
+    page.get_by_test_id("toast-body").wait_for()
+    assert page.locator(".reading, .hit").count() == 0
+    assert "Heard" not in page.locator("body").inner_text()
 
 
 def test_audio_search_finds_the_clip_itself(client: Client, engine: Engine) -> None:

@@ -34,6 +34,20 @@ def test_three_tables_have_the_numbers_of_the_comparison() -> None:
     assert "at temperature 0.25" in html
 
 
+def test_more_tables_than_fit_beside_each_other_stand_below_each_other() -> None:
+    def wide(count: int) -> bool:
+        found = Comparison(
+            clips=[str(number) for number in range(count)],
+            texts=["low"],
+            similarity=np.zeros((count, 1), np.float32),
+            taught=np.zeros((count, 1), np.float32),
+            overlap=np.zeros((count, 1), np.float32),
+        )
+        return "matrices many" in matrices(found, found.clips, found.clips, 0.25)
+
+    assert [wide(6), wide(7)] == [False, True]
+
+
 def test_a_cell_plays_its_clip_and_says_so() -> None:
     html = str(matrices(FOUND, ["ann", "bob"], ["clips/0", "clips/1"], 0.25))
     assert html.count('data-sound="clips/0"') == 1 + 3 + 3 + 2

@@ -9,6 +9,7 @@ from conftest import HOSTILE_NAME, HOSTILE_TEXT
 
 from raclap.portrait import course, portrait, sentence
 from raclap.search import Level, Moment, Reading
+from raclap.words import counted, ended
 
 READ = Reading(
     clip="x.wav",
@@ -64,6 +65,18 @@ def test_one_sentence_sums_up() -> None:
         levels={},
     )
     assert sentence(unsure) == "Sounds like a woman whispering, possibly sad."
+    disgusted = replace(unsure, attributes=unsure.attributes | {"emotion": {"disgust": 0.7}})
+    assert sentence(disgusted) == "Sounds like a woman whispering, likely disgusted."
+
+
+def test_a_sentence_has_one_full_stop() -> None:
+    assert ended("Heard 1.0 s of voice.wav") == "Heard 1.0 s of voice.wav."
+    for said in ("of ada · “By the door.”", "of ada · “Who?”", "of ada · “By the …”"):
+        assert ended(said) == said
+
+
+def test_nouns_follow_their_number() -> None:
+    assert [counted(n, "clip") for n in (0, 1, 2_000)] == ["0 clips", "1 clip", "2,000 clips"]
 
 
 def test_a_course_shows_the_likeliest_emotions_and_what_was_measured() -> None:

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import gradio as gr
 import httpx
 import pytest
+from conftest import CHROMIUM
 from gradio.route_utils import delete_files_created_by_app
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -141,3 +142,33 @@ def test_what_a_visitor_takes_in_is_told_to_nobody_else(engine, tmp_path):
     assert (stranger, owner) == (["ravdess"], ["ravdess", own])
     shelf.jobs[own].running = False
     assert look("", [], stranger, request)[0] == gr.skip()
+    # The gallery was removed since: there is nothing to announce, and no mistake to tell.
+    shelf.jobs[own].step = "Ready"
+    assert look("", [own], owner, request)[0] == ""
+
+
+@pytest.mark.parametrize("said", [None, "own", {}, [1, None, {}, [], ""], ["ravdess"], ["kitchen"]])
+def test_a_browser_that_lies_about_what_is_its_own_gets_nothing(engine, tmp_path, said):
+    shelf = Shelf(engine, tmp_path)
+    shelf.jobs = {"ravdess": Job(), "kitchen": Job()}
+    handlers = {each.name: each.fn for each in interface.build(shelf).fns.values()}
+    request = SimpleNamespace(client=SimpleNamespace(host="10.0.0.7"), headers={})
+    assert handlers["look"]("", said, [], request)[2] == ["ravdess"]  # which everybody may know
+    for name, *more in (["stop_own"], ["search_own"], ["delete_own", ""]):
+        with pytest.raises(gr.Error, match="no gallery of your own"):
+            handlers[name](said, *more, request)
+    assert not any(job.stop.is_set() for job in shelf.jobs.values())
+    assert handlers["recall"](said, request) in ([], gr.skip())
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(not CHROMIUM, reason="no Chromium; name one in RACLAP_TEST_CHROMIUM")
+@pytest.mark.filterwarnings("ignore:A .<script>. tag:UserWarning")  # it is shown, and does not run
+def test_what_a_clip_is_called_is_announced_as_text(page):
+    page.get_by_role("tab", name="Voice", exact=True).click()
+    page.get_by_label("Or a clip of the gallery").click()
+    page.get_by_role("option").first.click()
+    status = page.get_by_role("status").filter(visible=True).first
+    status.get_by_text("<img src=x", exact=False).wait_for()
+    assert "${window.hacked" in status.inner_text()
+    assert page.evaluate("window.hacked") is None

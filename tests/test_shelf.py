@@ -19,6 +19,7 @@ from raclap import shelf as room
 from raclap.config import InputError
 from raclap.search import Engine
 from raclap.shelf import Shelf
+from raclap.stock import progress
 
 PATIENCE_S = 60
 
@@ -63,7 +64,7 @@ def test_a_corpus_is_fetched_indexed_and_searched(shelf):
     assert [entry.name for entry in shelf.entries()] == [""]
     job = shelf.take_corpus("ravdess")
     settled(shelf)
-    assert (job.step, job.error, job.skipped) == ("Ready", "", 0)
+    assert (job.step, job.error, job.skipped) == ("Ready", "", [])
     first, fetched = shelf.entries()
     assert (first.count, fetched.name, fetched.title, fetched.count) == (8, "ravdess", "Vowels", 4)
     assert "CC0" in fetched.note
@@ -173,6 +174,53 @@ def test_a_zip_is_seen_by_who_knows_its_name_and_goes(shelf, tmp_path, monkeypat
     gone(shelf.folder / "visitors" / name)
     with pytest.raises(InputError, match="no gallery"):
         shelf[name]
+
+
+def test_ones_own_is_deleted_at_once_with_the_zip_it_came_from(shelf, tmp_path):
+    write_voice(tmp_path / "a.wav")
+    archive = tmp_path / "mine.zip"
+    archive.write_bytes(zipped({"a.wav": (tmp_path / "a.wav").read_bytes()}))
+    name = shelf.take_zip(str(archive), "mine")
+    settled(shelf)
+    assert "whoever has this address" in shelf[name].gallery.note
+    shelf.remove(name)
+    assert not archive.exists()
+    assert not [*shelf.folder.glob("visitors/*")]
+    with pytest.raises(InputError, match="no gallery"):
+        shelf[name]
+    shelf.remove(name)  # twice is no harm
+
+
+@pytest.mark.parametrize("name", ["", "ravdess", "../vowels", "own-1"])
+def test_nothing_else_is_deleted(shelf, name):
+    shelf.take_corpus("ravdess")
+    settled(shelf)
+    with pytest.raises(InputError, match="Only a gallery of one's own"):
+        shelf.remove(name)
+    assert shelf.ready("ravdess")
+
+
+def test_what_is_being_taken_in_is_not_deleted(shelf, tmp_path):
+    (tmp_path / "a.zip").write_bytes(b"no zip")
+    with shelf._lanes["own"]:
+        name = shelf.take_zip(str(tmp_path / "a.zip"), "a")
+        with pytest.raises(InputError, match="ready"):
+            shelf.remove(name)
+    settled(shelf)
+
+
+def test_what_could_not_be_used_is_named(shelf, tmp_path):
+    write_voice(tmp_path / "mixed" / "good.wav")
+    for name in "abcd":
+        (tmp_path / "mixed" / f"{name}.wav").write_bytes(b"no audio")
+    name = shelf.take_folder(str(tmp_path / "mixed"))
+    settled(shelf)
+    job = shelf.jobs[name]
+    said = "Ready. 4 clips could not be used: a.wav, b.wav, c.wav and 1 more."
+    assert progress(job, ready=True) == f"<p>{said}</p>"
+    job.skipped = ["<b>.wav"]
+    said = "mixed: ready. 1 clip could not be used: &lt;b&gt;.wav."
+    assert progress(job, ready=True, title="mixed") == f"<p>{said}</p>"
 
 
 def test_a_bad_zip_leaves_nothing(shelf, tmp_path):

@@ -39,11 +39,20 @@ def test_clusters_lie_apart_and_the_layout_repeats():
     assert apart > 2 * spread
 
 
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_a_tiny_gallery_has_places_too(count):
     flat = places(np.eye(count, 8, dtype=np.float32))
     assert flat.shape == (count, 2)
-    assert np.isfinite(flat).all()
+    assert flat.min(axis=0).tolist() == [[0.5, 0.5], [0, 0.5], [0, 0]][min(count, 3) - 1]
+    assert flat.max(axis=0).tolist() == [[0.5, 0.5], [1, 0.5], [1, 1]][min(count, 3) - 1]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("count", [1, 2, 5, 9])
+def test_clips_that_are_all_the_same_lie_in_the_middle(count):
+    one = np.full(8, 8**-0.5, np.float32)
+    assert (places(np.tile(one, (count, 1))) == 0.5).all()
 
 
 def test_a_sketch_is_kept_for_the_same_gallery_only(tmp_path: Path, monkeypatch):

@@ -270,6 +270,42 @@ def test_other_settings_do_not_go_on(home, manifest, monkeypatch):
         start(3)
 
 
+@pytest.mark.parametrize("change", ["clips", "a label", "shape", "start", "fresh text"])
+def test_what_a_run_is_of_does_not_change_underway(home, manifest, ess, monkeypatch, change):
+    clips, config = read_manifest(manifest), preset("tiny")
+    given = {"stage": "ess", "output": home / f"other {change}", "init": None}
+    if change in ("start", "fresh text"):
+        given["init"] = home / "ess"
+    write_manifest(clips, home / "of.csv")
+
+    def killed(*_):
+        raise KilledError
+
+    def start(**changes):
+        room.train(**{"config": config, "manifest": [home / "of.csv"], **given, **changes})
+
+    monkeypatch.setattr(room, "_SAVE_SECONDS", -1)
+    with monkeypatch.context() as patch:
+        patch.setattr(room, "validate", killed)
+        with pytest.raises(KilledError):
+            start()
+    changes = {}
+    if change == "clips":
+        write_manifest([replace(clip, id=f"other/{clip.id}") for clip in clips], home / "of.csv")
+    elif change == "a label":
+        write_manifest([replace(clips[0], emotion="bored"), *clips[1:]], home / "of.csv")
+    elif change == "shape":
+        changes = {"config": replace(config, model=replace(config.model, dim=24))}
+    elif change == "start":
+        torch.manual_seed(9)
+        RACLAP.create(config.model).save_pretrained(home / "another")
+        changes = {"init": home / "another"}
+    else:
+        changes = {"fresh_text": True}
+    with pytest.raises(InputError, match="unfinished run with other settings"):
+        start(**changes)
+
+
 # ---- mistakes
 
 

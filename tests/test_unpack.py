@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import stat
+import struct
 import zipfile
 from pathlib import Path
 
@@ -150,6 +151,29 @@ def test_damage_is_told_and_leaves_nothing(tmp_path, damage):
     with pytest.raises(InputError, match=r"some\.zip cannot be unpacked"):
         unpack(archive, tmp_path / "out")
     assert names(tmp_path) == ["in/some.zip"]
+
+
+@pytest.mark.parametrize("packing", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_damage_is_told_of_any_packing(tmp_path, packing):
+    path = tmp_path / "some.zip"
+    with zipfile.ZipFile(path, "w", packing) as archive:
+        archive.writestr("a.wav", bytes(range(256)) * 40)
+    body = bytearray(path.read_bytes())
+    body[60:90] = b"\xff" * 30
+    path.write_bytes(body)
+    with pytest.raises(InputError, match=r"some\.zip cannot be unpacked"):
+        unpack(path, tmp_path / "out")
+
+
+def test_a_name_that_is_no_text_is_told(tmp_path):
+    archive = write(tmp_path, {"a.wav": b"1"})
+    body = bytearray(archive.read_bytes())
+    listed = body.find(b"PK\x01\x02")
+    body[listed + 8 : listed + 10] = struct.pack("<H", 0x800)  # it claims to be in UTF-8
+    body[listed + 46] = 0xFF
+    archive.write_bytes(body)
+    with pytest.raises(InputError, match=r"some\.zip cannot be unpacked"):
+        unpack(archive, tmp_path / "out")
 
 
 def test_an_encrypted_zip_is_refused(tmp_path):
