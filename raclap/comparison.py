@@ -84,10 +84,9 @@ def compare(
         heard = encode_clips(teacher, waveforms)
         taught = heard @ text_vectors(teacher, wanted).T
     denied = [reader.named(unwanted) if unwanted else {} for _, unwanted in sought]
-    for m, (_, unwanted) in enumerate(sought):
-        if unwanted:
-            similarity[:, m] = less(similarity[:, m], speech @ reader.against(unwanted))
-        if unwanted and teacher:
+    for m, unwanted in ((m, unwanted) for m, (_, unwanted) in enumerate(sought) if unwanted):
+        similarity[:, m] = less(similarity[:, m], speech @ reader.against(unwanted))
+        if teacher:
             taught[:, m] = less(taught[:, m], heard @ text_vectors(teacher, [unwanted])[0])
     return Comparison(
         clips=[clip if clip in rows else Path(clip).name for clip in clips],

@@ -178,10 +178,10 @@ def mentioned(text: str) -> Style:
     Args:
         text: a query; what `normalize` made of it, if misspelt words are to count.
     """
-    found = {name: values[0] for name, values in named(text).items()}
-    if len(named(text).get("gender", ())) > 1:
+    found = named(text)
+    if len(found.get("gender", ())) > 1:
         del found["gender"]
-    return Style(**found)
+    return Style(**{attribute: values[0] for attribute, values in found.items()})
 
 
 def named(text: str) -> dict[str, tuple[str, ...]]:
@@ -221,9 +221,9 @@ def _of_speaker(text: str) -> list[Mention]:
     while len(people) > 1 and _owns(cleaned, *people[:2]):
         del people[0]
     other = next((each for each in people if each.value != people[0].value), None)
-    if other is None or _CHOICE.fullmatch(cleaned[people[0].stop : other.start]):
-        return [each for each in found if each.attribute != "gender" or each in people]
-    return [e for e in found if e.attribute != "gender" or e.value == people[0].value]
+    if other and not _CHOICE.fullmatch(cleaned[people[0].stop : other.start]):
+        people = [each for each in people if each.value == people[0].value]
+    return [each for each in found if each.attribute != "gender" or each in people]
 
 
 def _owns(text: str, one: Mention, two: Mention) -> bool:

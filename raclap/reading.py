@@ -13,11 +13,11 @@ import json
 import os
 import random
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -28,6 +28,7 @@ from raclap.style import ATTRIBUTES, EVERY_VALUE, LEVELS, SIZES, VALUES, Style
 if TYPE_CHECKING:
     from raclap.model import RACLAP
 
+_Key, _Value = TypeVar("_Key"), TypeVar("_Value")
 _MEASURED = {
     "pitch": ("f0_hz", "Hz"),
     "speed": ("rate_hz", "syllables/s"),
@@ -119,6 +120,7 @@ class Reader:
         self._heard: dict[bytes, np.ndarray] = {}  # digest of a waveform -> its vector
         self._known: dict[str, np.ndarray] = {}  # candidate description -> its vector
         self._asked: dict[str, Asked] = {}  # by query
+        self._unwanted: dict[str, np.ndarray] = {}  # description -> what counts against a clip
 
     @cached_property
     def classes(self) -> dict[str, np.ndarray]:
@@ -147,13 +149,7 @@ class Reader:
     def hear(self, waveform: np.ndarray) -> np.ndarray:
         """Return the vector (D,) of a waveform; who asks twice about one clip waits once."""
         key = hashlib.sha256(np.ascontiguousarray(waveform)).digest()
-        vector = self._heard.get(key)
-        if vector is None:
-            vector = encode_clips(self.model, [waveform])[0]
-            if len(self._heard) >= _REMEMBERED:  # by another thread's clips too
-                self._heard.clear()
-            self._heard[key] = vector
-        return vector
+        return _recalled(self._heard, key, lambda: encode_clips(self.model, [waveform])[0])
 
     def read(self, waveform: np.ndarray, name: str = "recording", top: int = 5) -> Reading:
         """Tell how a clip is spoken.
@@ -211,12 +207,16 @@ class Reader:
         Of a whisper it leads there from a voice: taken for itself it takes what is quiet or calm
         along. Women and men are unlike enough, and an emotion has more than one other.
         """
-        texts = [unwanted]
-        if self.mentioned(unwanted).known == {"phonation": "whispered"}:
-            texts.append("voiced")
-        first, *others = text_vectors(self.model, texts, expecting=False)
-        vector = first - np.sum(others, axis=0)
-        return vector / np.linalg.norm(vector)
+
+        def encoded() -> np.ndarray:
+            texts = [unwanted]
+            if self.mentioned(unwanted).known == {"phonation": "whispered"}:
+                texts.append("voiced")
+            first, *others = text_vectors(self.model, texts, expecting=False)
+            vector = first - np.sum(others, axis=0)
+            return vector / np.linalg.norm(vector)
+
+        return _recalled(self._unwanted, unwanted, encoded)
 
     def mentioned(self, text: str) -> Style:
         """Return the values that a description asks for, its spelling mistakes put right."""
@@ -228,18 +228,16 @@ class Reader:
 
     def asked(self, text: str) -> Asked:
         """Encode a description and read it; who asks twice, as with another filter, waits once."""
-        asked = self._asked.get(text)
-        if asked is None:
+
+        def encoded() -> Asked:
             vectors, told = (np.asarray(each) for each in self.model.understand([text]))
-            asked = Asked(
+            return Asked(
                 vector=vectors[0].astype(np.float32),
                 style=surely(told[0]),
                 telling=max(float(shares.sum()) for _, shares in _by_attribute(told[0])),
             )
-            if len(self._asked) >= _REMEMBERED:  # by another thread's queries too
-                self._asked.clear()
-            self._asked[text] = asked
-        return asked
+
+        return _recalled(self._asked, text, encoded)
 
     def understood(self, text: str) -> Style:
         """Return what a description asks for: what it mentions, else what the model reads in it."""
@@ -309,6 +307,17 @@ class Reader:
         with part.open("wb") as file:
             np.savez(file, key=np.array(key), **classes)
         part.replace(self._cache)
+
+
+def _recalled(memory: dict[_Key, _Value], key: _Key, make: Callable[[], _Value]) -> _Value:
+    """Return what a memory has, or make it; a full memory, by other threads' too, is emptied."""
+    value = memory.get(key)
+    if value is None:
+        value = make()
+        if len(memory) >= _REMEMBERED:
+            memory.clear()
+        memory[key] = value
+    return value
 
 
 def surely(told: np.ndarray) -> Style:
