@@ -97,7 +97,7 @@ def compare(
             [
                 [
                     _overlap(gallery.clips[rows[clip]].style if clip in rows else Style(), *said)
-                    for said in zip(map(reader.mentioned, texts), denied, strict=True)
+                    for said in zip(map(reader.named, texts), denied, strict=True)
                 ]
                 for clip in clips
             ],
@@ -106,14 +106,17 @@ def compare(
     )
 
 
-def _overlap(clip: Style, wanted: Style, denied: Mapping[str, Collection[str]]) -> float:
+_Values = Mapping[str, Collection[str]]
+
+
+def _overlap(clip: Style, wanted: _Values, denied: _Values) -> float:
     """How far a clip agrees with what is wanted and denied; NaN where nothing can be compared."""
     agreed = {
-        name: agreement(name, value, clip.known[name])
-        for name, value in wanted.known.items()
+        name: max(agreement(name, value, clip.known[name]) for value in values)
+        for name, values in wanted.items()
         if name in clip.known
     }
-    for name in (denied.keys() & clip.known.keys()) - wanted.known.keys():
+    for name in (denied.keys() & clip.known.keys()) - wanted.keys():
         agreed[name] = float(clip.known[name] not in denied[name])
     total = sum(WEIGHTS[name] for name in agreed)
     return sum(WEIGHTS[n] * agrees for n, agrees in agreed.items()) / total if total else np.nan

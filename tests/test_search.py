@@ -173,6 +173,11 @@ def test_a_score_and_a_comparison_leave_out_what_is_denied_as_a_search_does(engi
     assert found.texts == [text, "a low voice"]
 
 
+def test_either_value_of_a_choice_agrees(engine, clips):
+    found = engine.compare([clip.id for clip in clips], ["a woman or a man"])
+    assert found.overlap[:, 0].tolist() == [1.0] * len(clips)
+
+
 def test_what_is_denied_counts_in_every_table_of_a_comparison(engine, clips):
     texts = ["a woman", "not a man", "a woman, not a man", "not loud"]
     found = engine.compare([clip.id for clip in clips], texts)
