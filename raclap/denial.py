@@ -21,27 +21,41 @@ _WORD = re.compile(r"[^\W\d_]+(?:'[a-z]+)?|[^\w\s'-]")  # or a mark
 # What denies nothing though it looks so: "no doubt angry", "never been happier".
 _FIRM = (
     r"no (?:doubt|question|wonder|matter|less)|no[- ](?:nonsense|frills)|without (?:a |any )?doubt"
-    r"|(?:(?<=could )not|cannot|never)(?: have)? (?:be|been) (?:more|\w+er)|never (?:been )?so"
+    r"|(?:(?<=could )not|couldn'?t|cannot|never)(?: have)? (?:be|been) (?:more|\w+er)"
+    r"|never (?:been )?so"
     r"|[\w']+ (?:only|merely|simply|solely|just|care less)"
 )
 _NOT = re.compile(
     # "If not angry" means that it may be.
     rf"(?<!\bif )(?<!\bor )(?<!\bno )(?<!\bwhy )(?<!\bcare )\b(?!(?:{_FIRM})\b)(?:"
     r"not|no|nobody|never|nothing|less|neither|nor|without|w/o|cannot|hardly|scarcely|minus|except"
-    r"|(?:is|are|was|were|does|do|did|has|have|had|wo|would|should)n'?t|ain't|avoid|avoiding"
+    r"|(?:is|are|was|were|does|do|did|has|have|had|wo|would|should|could|must|need)n'?t|ain't"
+    r"|avoid|avoiding|exclude|excluding|used to be"
     r"|any(?:thing|one|body) but|(?:rather|other) than|instead of|far from|none|zero|devoid of"
     r"|lack(?:s|ing)?(?: of)?|absence of|free (?:of|from)"
     r")\b"
 )
-_MINUS = re.compile(r"(?<=\s)-(?=[a-z])")  # "angry -loud", as search engines have it
-_LISTED = ("no", "zero", "without", "w/o", "neither", "lacking", "minus", "avoid", "avoiding")
+_OPPOSITE = re.compile(r"\b(not )?(?:un([a-z]{4,})|([a-z]{4,})less)\b")
+# What denies otherwise than by a word before it: "angry -loud", "more sad than angry".
+_OTHERWISE = (
+    (re.compile(r"(?<=\s)-(?=[a-z])"), "not "),  # as search engines have it
+    (re.compile(r"\bmore (\S+) than (?=\S)"), r"\1, not "),
+    (
+        re.compile(r"([^\s,;.][^,;.]*?)(?: is| are)? (?:excluded|not (?:wanted|allowed))\b"),
+        r"no \1",
+    ),
+)
+_LISTED = {
+    *("no", "zero", "without", "w/o", "neither", "lacking", "minus"),
+    *("avoid", "avoiding", "exclude", "excluding"),
+}
 # What may stand between "not" and what is not wanted, as an adverb may right before it.
 _BETWEEN = frozenset(
     lexicon.words(
         "a an the any at all so too very that as much overly really exactly quite more longer "
-        "be being been is are was were in of with sound sounds sounding seem seems speak speaks "
-        "speaking talk talks talking get gets getting become becoming feel feels feeling act acts "
-        "acting show shows showing want hint trace sign bit least for anything"
+        "anymore be being been is are was were in of with sound sounds sounding seem seems speak "
+        "speaks speaking talk talks talking get gets getting become becoming feel feels feeling act "
+        "acts acting show shows showing want hint trace sign bit least for anything"
     )
 )
 _OR = {"or", "nor"}
@@ -50,7 +64,7 @@ _THEIRS = {"he", "she", "him", "his", "her"}
 # What is left hanging before "not", as in "a man who is not angry", and after what is not wanted.
 _HANGING = re.compile(
     r"(?:[\s,;.!?]|\b(?:but|and|or|who|that|which|is|are|was|it|does|do|did|sounds?|sounding|i|with|in"
-    r"|want|please|anything|anyone|anybody)\b)+$"
+    r"|want|please|anything|anyone|anybody|an?|the)\b)+$"
 )
 _LEADING = re.compile(r"^(?:[\s,;.!?]|\b(?:but|and|or|ones?|stuff|please)\b)+")
 
@@ -69,7 +83,7 @@ def parted(text: str, reads: Callable[[str], bool] = lambda word: False) -> tupl
         What is wanted, which may be empty, and what is not. A text that denies nothing known or
         read comes back as it is, with an empty second part.
     """
-    cleaned = _MINUS.sub("not ", clean(text))
+    cleaned = _spelt_out(clean(text))
     words = [*_WORD.finditer(cleaned)]
     named = [each for each in mentions(cleaned) if cleaned[each.start : each.stop] not in _THEIRS]
     kept, denied, done = [], [], 0
@@ -86,6 +100,24 @@ def parted(text: str, reads: Callable[[str], bool] = lambda word: False) -> tupl
         return text, ""
     kept = [_HANGING.sub("", _LEADING.sub("", part)) for part in (*kept, cleaned[done:])]
     return ", ".join(part for part in kept if part), ", ".join(denied)
+
+
+def _spelt_out(text: str) -> str:
+    """Write what denies in another way with a word before what it denies.
+
+    So is "unsurprised" or "fearless", where the lexicon knows "surprised" and "fear" alone.
+    """
+    for pattern, plain in _OTHERWISE:
+        text = pattern.sub(plain, text)
+    named = mentions(text)
+
+    def denied(word: re.Match[str]) -> str:
+        stem = word[2] or word[3]
+        if _at(word.end() - 1, named) or not mentions(stem):
+            return word[0]
+        return stem if word[1] else f"no {stem}"
+
+    return _OPPOSITE.sub(denied, text)
 
 
 def _denied(

@@ -307,8 +307,9 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
         Args:
             texts: N descriptions in English.
             lookup: as in use: what the lexicon knows counts as said, whatever is read, and what is
-                not heard is left out (`scope.within`). The lexicon knows the words that were kept
-                from training, too: whoever measures how those are read does without.
+                not heard or left open is left out (`scope.within`, `query.unchosen`). The lexicon
+                knows the words that were kept from training, too: whoever measures how those are
+                read does without.
             expecting: as in a search, if things are looked up: a whisper or an emotion that nobody
                 asked for is not expected (`finish.expected`). A difference between texts does
                 without.
@@ -319,7 +320,7 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
             read: 0 throughout.
         """
         texts = [self.clean(text) for text in texts]
-        texts = [within(text)[0] for text in texts] if lookup else texts
+        texts = [query.unchosen(within(text)[0]) for text in texts] if lookup else texts
         vectors, summaries = self.read(texts)
         if self.finish is None:
             return vectors.cpu(), torch.zeros(len(texts), sum(SIZES))

@@ -32,22 +32,28 @@ _TYPED = {
     _NOTHING: "love to, keen to, eager to, curious to, interested in, care less",
     ("gender", "female"): (
         "wife, girlfriend, daughter, aunt, niece, mom, mum, mommy, mummy, grandma, granny, "
-        "grandmother, stepmother, mother in law, queen, princess, waitress, nun, bride, widow, "
-        "women, girls, ladies, females, gals"
+        "grandmother, stepmother, stepmom, mother in law, queen, princess, duchess, waitress, "
+        "hostess, heroine, nun, bride, widow, spinster, mrs, women, girls, ladies, females, gals"
     ),
     ("gender", "male"): (
         "husband, boyfriend, son, uncle, nephew, dad, daddy, grandpa, granddad, grandfather, "
-        "stepfather, father in law, king, prince, waiter, monk, groom, widower, "
-        "men, guys, boys, gentlemen, males, lads, dudes, blokes"
+        "stepfather, stepdad, father in law, king, prince, lord, landlord, waiter, monk, priest, "
+        "groom, widower, codger, mr, men, guys, boys, gentlemen, males, lads, dudes, blokes"
     ),
     ("emotion", "happy"): (
         "high spirits, good spirits, tears of joy, crying tears of joy, crying with joy, "
         "crying for joy, weeping with joy"
     ),
     ("emotion", "sad"): "low spirits, poor spirits, low mood",
-    ("emotion", "angry"): "quick to anger, quick to take offence",
+    ("emotion", "angry"): (
+        "quick to anger, quick to take offence, losing their patience, lost their patience, "
+        "lose their patience, out of patience, through gritted teeth, grumbling, complaining"
+    ),
     ("emotion", "neutral"): "monotone",
-    ("energy", "high"): "screaming, screams, raised voice, raising their voice, raises their voice",
+    ("energy", "high"): (
+        "scream, screams, screaming, shriek, shrieks, shrieking, raised voice, "
+        "raising their voice, raises their voice"
+    ),
     ("pitch", "high"): "higher than average pitch, above average pitch, higher than normal pitch",
     ("pitch", "low"): "lower than average pitch, below average pitch, lower than normal pitch",
 }
@@ -63,6 +69,7 @@ _UTMOST = (
 )
 _CLOSE = re.compile(r"(?<=[^\W\d_])([,;!?])(?=[^\W\d_])")  # a mark that lacks its space
 _CHOICE = re.compile(r"[\s,/]*(?:or|and|/)\s+(?:an?\s+|the\s+)?|\s*/\s*")  # between two genders
+_VOICE = re.compile(r" (?:voice|speaker|narrator|actor)s?\b")  # as after "male or female"
 _STILL = {"neutral", "calm", "contentment", "serenity"}  # the extreme of these is not intense
 _DEGREES = ("degree", "utter", "modifier")
 _JOINTS = re.compile(
@@ -210,20 +217,45 @@ def looked_up(texts: Sequence[str]) -> np.ndarray:
     return told
 
 
+def unchosen(text: str) -> str:
+    """Leave out a choice of genders: "an angry woman or man" is "an angry person".
+
+    A text tower hears both, and finds the one that is nearer to it.
+
+    Args:
+        text: what `clean` made of a query.
+    """
+    people = _people(text, mentions(text))
+    if not (other := _chosen(text, people)):
+        return text
+    before, after = text[: people[0].start], text[other.stop :]
+    return f"{before}{'' if _VOICE.match(after) else 'person'}{after}".replace("  ", " ")
+
+
 def _of_speaker(text: str) -> list[Mention]:
     """Find what is mentioned, less the gender of others: "she shouts at him" is of a woman.
 
-    Who is named first speaks, but the owner in "his wife" or "her old father" does not. Both
-    genders stay where they are a choice, as in "a woman or a man".
+    Who is named first speaks. Both genders stay where they are a choice, as in "a woman or a man".
     """
     found, cleaned = mentions(text), clean(text)
-    people = sorted((m for m in found if m.attribute == "gender"), key=lambda m: m.start)
-    while len(people) > 1 and _owns(cleaned, *people[:2]):
-        del people[0]
-    other = next((each for each in people if each.value != people[0].value), None)
-    if other and not _CHOICE.fullmatch(cleaned[people[0].stop : other.start]):
+    people = _people(cleaned, found)
+    if not _chosen(cleaned, people):
         people = [each for each in people if each.value == people[0].value]
     return [each for each in found if each.attribute != "gender" or each in people]
+
+
+def _people(text: str, found: Sequence[Mention]) -> list[Mention]:
+    """Keep the genders of a cleaned text in order; not the owner in "his wife"."""
+    people = sorted((m for m in found if m.attribute == "gender"), key=lambda m: m.start)
+    while len(people) > 1 and _owns(text, *people[:2]):
+        del people[0]
+    return people
+
+
+def _chosen(text: str, people: Sequence[Mention]) -> Mention | None:
+    """Return the first of another gender than the first, if it may be either."""
+    other = next((each for each in people if each.value != people[0].value), None)
+    return other if other and _CHOICE.fullmatch(text[people[0].stop : other.start]) else None
 
 
 def _owns(text: str, one: Mention, two: Mention) -> bool:

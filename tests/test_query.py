@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 
 from raclap import lexicon
-from raclap.query import clauses, looked_up, mentioned, mentions, named, normalize, positive
+from raclap.query import (
+    clauses,
+    looked_up,
+    mentioned,
+    mentions,
+    named,
+    normalize,
+    positive,
+    unchosen,
+)
 from raclap.style import EVERY_VALUE, Style
 
 ENGLISH = {
@@ -200,3 +209,19 @@ def test_clauses_part_what_is_said():
     assert clauses(text) == ["A frightened woman", "whispering fast", "a high pitch"]
     assert clauses("an angry man") == clauses("") == clauses("...") == []
     assert clauses("a thin band of sound") == []  # joining words are whole words
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("an angry woman or man", "an angry person"),
+        ("a man or a woman who is sad", "a person who is sad"),
+        ("a male or female voice", "a voice"),
+        ("male/female", "person"),
+        ("she shouts at him", "she shouts at him"),
+        ("a happy man or a sad woman", "a happy man or a sad woman"),
+        ("a boy or a man", "a boy or a man"),
+    ],
+)
+def test_a_choice_of_genders_says_nothing(text, left):
+    assert unchosen(text) == left

@@ -141,7 +141,7 @@ def test_english_words_are_known_though_they_say_nothing_of_a_voice(text):
     assert not remarks(text, ())
 
 
-@pytest.mark.parametrize("name", ["queries.json", "queries2.json"])
+@pytest.mark.parametrize("name", ["queries.json", "queries2.json", "queries3.json"])
 def test_no_english_query_is_taken_for_another_language(name):
     asked = json.loads(Path(__file__).with_name(name).read_text())
     told = [remarks(each["query"], ()) for each in asked]

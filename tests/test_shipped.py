@@ -149,7 +149,7 @@ def test_a_blend_moves_a_clip_toward_the_change(engine, change, start, wanted, l
     assert after > before
 
 
-@pytest.mark.parametrize("name", ["queries.json", "queries2.json"])
+@pytest.mark.parametrize("name", ["queries.json", "queries2.json", "queries3.json"])
 def test_what_people_type_is_found(engine, name):
     """240 queries each, labelled, by writers who had seen nothing of this project."""
     asked = json.loads(Path(__file__).with_name(name).read_text())
@@ -266,6 +266,12 @@ def test_who_names_no_emotion_finds_few_that_are_moved(engine, query):
 def test_who_speaks_is_found_and_not_who_is_spoken_to(engine, query, gender):
     assert engine.understood(query).gender == gender
     assert {hit.clip.gender for hit in engine.search_text(query)} == {gender}
+
+
+@pytest.mark.parametrize("query", ["a man or a woman", "an angry woman or man", "male/female, sad"])
+def test_whoever_leaves_the_gender_open_finds_both(engine, query):
+    genders = [hit.clip.gender for hit in engine.search_text(query)]
+    assert min(genders.count("female"), genders.count("male")) >= 2
 
 
 @pytest.mark.parametrize("emotion", ["calm", "sad"])
