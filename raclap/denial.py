@@ -54,8 +54,8 @@ _BETWEEN = frozenset(
     lexicon.words(
         "a an the any at all so too very that as much overly really exactly quite more longer "
         "anymore be being been is are was were in of with sound sounds sounding seem seems speak "
-        "speaks speaking talk talks talking get gets getting become becoming feel feels feeling act "
-        "acts acting show shows showing want hint trace sign bit least for anything"
+        "speaks speaking talk talks talking get gets getting become becoming feel feels feeling "
+        "act acts acting show shows showing want hint trace sign bit least for anything"
     )
 )
 _OR = {"or", "nor"}
