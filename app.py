@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         # As on Ctrl-C: otherwise Python stops at once, and what is a visitor's own would stay.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         options = launch_options(shelf)
-        options["app_kwargs"]["middleware"] = [Middleware(Headers)]
+        options["app_kwargs"]["middleware"] = [Middleware(Headers), Middleware(Packed)]
         build(shelf).launch(
             server_name=args.host or ("0.0.0.0" if "SPACE_ID" in os.environ else None),
             server_port=args.port,
@@ -193,6 +193,24 @@ class Headers:
             await send(message)
 
         await self.app(scope, receive, answer)
+
+
+class Packed:
+    """Compresses the page itself and its scripts (ASGI middleware).
+
+    Audio is compressed already, and is asked for in ranges of the file as it is.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        from starlette.middleware.gzip import GZipMiddleware
+
+        self.plain, self.packed = app, GZipMiddleware(app, minimum_size=2_000, compresslevel=6)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request as ``app`` does."""
+        path = scope.get("path", "")
+        is_text = path in ("/", "/config") or path.endswith((".js", ".css"))
+        await (self.packed if is_text else self.plain)(scope, receive, send)
 
 
 def warm(engine: Engine) -> None:

@@ -1,55 +1,7 @@
-// What the page does in the browser: players, buttons of cards, the map, the address.
+// What the page does in the browser besides playing (player.js): buttons, the map, the address.
 // Everything is delegated from the document, because Gradio replaces results as a whole.
 (() => {
-  const page = (window.raclap = { channels: {} });
-
-  // ---- one sound at a time
-  const single = new Audio();
-  const hush = (but) => [single, ...document.querySelectorAll("audio")].forEach((each) => each !== but && each.pause());
-  const start = (audio) => {
-    hush(audio);  // at once: the event "play" comes later
-    audio.play().catch(() => {});
-  };
-  const minutes = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
-  const clock = (at, all, between) =>
-    all < 60 ? `${at.toFixed(1)}${between}${all.toFixed(1)} s` : `${minutes(at)}${between}${minutes(all)}`;
-  const mark = (player, audio) => {
-    const { currentTime: at, duration: all } = audio, share = all ? at / all : 0;
-    player.style.setProperty("--at", `${100 * share}%`);
-    const seek = player.querySelector(".seek");
-    if (all) {
-      seek.step = Math.min(25, 1000 / all); // an arrow key goes on by a second, in a short clip by less
-      seek.ariaValueText = clock(at, all, " of ");
-      player.querySelector(".clock").textContent = clock(at, all, " / ");
-    }
-    seek.value = 1000 * share;
-  };
-  const sound = (address, audio = single) => {
-    audio.src = address;
-    start(audio);
-  };
-
-  for (const kind of ["play", "pause", "ended", "timeupdate", "loadedmetadata", "error"])
-    document.addEventListener(kind, (event) => {
-      const player = event.target.closest?.(".player");
-      if (event.target.tagName !== "AUDIO") return;
-      if (kind === "play") hush(event.target);
-      if (!player) return;
-      const playing = !event.target.paused && !event.target.ended, button = player.querySelector(".play");
-      player.classList.toggle("playing", playing);
-      button.ariaLabel = button.ariaLabel.replace(/^(Play|Pause)/, playing ? "Pause" : "Play");
-      if (kind === "error") player.querySelector(".clock").textContent = "cannot be played";
-      else mark(player, event.target);
-    }, true);
-
-  document.addEventListener("input", (event) => {
-    if (!event.target.matches?.(".seek")) return;
-    const audio = event.target.closest(".player").querySelector("audio");
-    const share = event.target.value / 1000;
-    const go = () => { audio.currentTime = share * audio.duration; };
-    if (audio.duration) go();
-    else { audio.addEventListener("loadedmetadata", go, { once: true }); audio.load(); }
-  });
+  const page = window.raclap;
 
   // ---- numbers beside sliders: Gradio takes none that is out of bounds or missing
   const bounded = (box) => box.matches?.("input[type=number][min][max]");
@@ -73,21 +25,22 @@
   document.addEventListener("click", (event) => {
     const at = (selector) => event.target.closest?.(selector);
     let found;
-    if ((found = at(".player .play"))) {
-      const audio = found.closest(".player").querySelector("audio");
-      audio.paused ? start(audio) : audio.pause();
-    } else if ((found = at("circle[data-sound]"))) choose(found);
+    if ((found = at("circle[data-sound]"))) choose(found);
     else if ((found = at("[data-cell]"))) {
       const [clip, text] = found.dataset.cell.split(" ");
-      sound(found.dataset.sound);
+      page.sound(found.dataset.sound);
       ask("cell", { clip, text }, found);
-    } else if ((found = at("[data-sound]"))) sound(found.dataset.sound);
+    } else if ((found = at("[data-sound]"))) page.sound(found.dataset.sound);
     else if ((found = at("[data-tell=why]"))) {
       const { text, without } = found.closest("[data-text]").dataset;
       ask("why", { clip: found.dataset.clip, text, without }, found);
     } else if (at("[data-dismiss]")) dismiss();
     else if (at("[role=tab]")) page.why("");
-    else if ((found = at("[data-tell]"))) page.channels[found.dataset.tell]?.({ clip: found.dataset.clip });
+    else if ((found = at("[data-tell]"))) {
+      page.channels[found.dataset.tell]?.({ clip: found.dataset.clip });
+      const tab = { similar: "voice", change: "blend" }[found.dataset.tell]; // at once: the answer takes a while
+      if (tab) document.querySelector(`[role=tab][data-tab-id=${tab}]`)?.click();
+    }
     else if ((found = at("[data-zoom]"))) zoom(found.closest(".atlas").querySelector("svg"), found.dataset.zoom);
     else if ((found = at("[data-only]"))) only(found);
     else if ((found = at("[data-copy]")))
@@ -127,7 +80,7 @@
     point.classList.add("chosen");
     point.focus({ preventScroll: true });
     now.querySelector("p").textContent = point.getAttribute("aria-label");
-    sound(point.dataset.sound, now.querySelector("audio"));
+    page.sound(point.dataset.sound, now.querySelector("audio"));
     now.querySelector(".actions").hidden = false;
     now.querySelectorAll("[data-tell]").forEach((button) => { button.dataset.clip = point.dataset.clip; });
   };
@@ -155,6 +108,17 @@
     const box = svg.getBoundingClientRect();
     zoom(svg, event.deltaY < 0 ? "in" : "out", (event.clientX - box.x) / box.width, (event.clientY - box.y) / box.height);
   }, { passive: false });
+  document.addEventListener("click", (event) => {
+    const svg = event.target.closest?.(".atlas svg");
+    if (!svg || event.target.closest("circle")) return;
+    let best, least = 24; // pixels: a finger is wider than a point
+    for (const each of svg.querySelectorAll("circle:not(.faded)")) {
+      const box = each.getBoundingClientRect();
+      const far = Math.hypot(event.clientX - box.x - box.width / 2, event.clientY - box.y - box.height / 2);
+      if (far < least) { best = each; least = far; }
+    }
+    if (best) choose(best);
+  });
   let drag;
   document.addEventListener("pointerdown", (event) => {
     const svg = event.target.closest?.(".atlas svg");
@@ -207,14 +171,17 @@
 
   // ---- the address holds the query, so that a link reproduces the page
   page.remember = (names, values) => {
-    const words = new URLSearchParams();
+    const words = new URLSearchParams(location.search), before = words.get("q");
+    for (const name of [...words.keys()]) if (!name.startsWith("__")) words.delete(name); // those are Gradio's
     names.forEach((name, at) => {
       const usual = name === "top" && values[at] === 10;
       if (values[at] && !usual) words.set(name, values[at]);
     });
     const query = words.toString();
-    history.replaceState(history.state, "", query ? `?${query}` : location.pathname);
+    const another = before && words.get("q") !== before; // only another query is a step to go back from
+    history[another ? "pushState" : "replaceState"](history.state, "", query ? `?${query}` : location.pathname);
   };
+  addEventListener("popstate", () => location.reload());
   page.settle = (panel) => {
     const here = location.origin + location.pathname.replace(/\/$/, "");
     panel.querySelectorAll("code").forEach((code) => {

@@ -38,7 +38,7 @@ _MAP = Markup(
     '<audio controls preload="none" aria-label="The chosen clip"></audio>'
     '<div class="actions" hidden><button type="button" data-tell="similar">Find similar</button>'
     '<button type="button" data-tell="change">Like this, but …</button>'
-    '<button type="button" data-tell="relate">Use in Relations</button></div></div></div>'
+    '<button type="button" data-tell="relate">To Relations</button></div></div></div>'
 )
 _POINT = Markup(
     '<circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="9" role="button" tabindex="{tab}" '

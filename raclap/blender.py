@@ -84,11 +84,10 @@ def blender(shelf: Shelf, chosen: gr.Textbox, tabs: gr.Tabs, change: Told) -> Fi
         engine: Engine, picked: str | None, voice: str | None, *changes: Any
     ) -> tuple[str, Markup]:
         clip = picked or given(voice)
-        asked = {
-            text: float(weight)
-            for text, weight in zip(changes[::2], changes[1::2], strict=True)
-            if text.strip()
-        }
+        asked: dict[str, float] = {}
+        for text, weight in zip(changes[::2], changes[1::2], strict=True):
+            if text := text.strip():
+                asked[text] = asked.get(text, 0.0) + float(weight)
         own = engine.gallery.clips[engine.gallery.rows[picked]] if picked else None
         before = others(engine.search_clip(clip, len(engine.gallery.clips)), own)
         after = others(engine.blend(clip, asked, _MOST + 1), own, _MOST)
@@ -98,7 +97,8 @@ def blender(shelf: Shelf, chosen: gr.Textbox, tabs: gr.Tabs, change: Told) -> Fi
         line = " ".join([f"The clip with {said}.", *engine.remarks(wanted)])
         return (
             line if said else "The clip as it is; say what should change.",
-            _SIDES.format(
+            cards.source(own, sounds(engine))
+            + _SIDES.format(
                 before=cards.ladder(before[:_MOST], sounds(engine), goal),
                 after=cards.ladder(after, sounds(engine), goal, before),
             ),

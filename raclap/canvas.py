@@ -48,7 +48,10 @@ class Paper:
 _NIGHT = LinearSegmentedColormap.from_list(  # as bright on either side, dim in the middle
     "night", ["#b5dcff", "#3a92dc", "#2b2b36", "#d2693a", "#ffd0b0"]
 )
-LIGHT = Paper(ground="white", ink=INK, grey=GREY, less=BLUE, more=ORANGE, diverging="RdBu_r")
+DAY = LinearSegmentedColormap.from_list(  # from less to more, in the colours of the bars
+    "day", ["#00466f", BLUE, "#9cc8e2", "#f7f7f9", "#f3b98f", ORANGE, "#803800"]
+)
+LIGHT = Paper(ground="white", ink=INK, grey=GREY, less=BLUE, more=ORANGE, diverging=DAY)
 DARK = Paper(
     ground="#1d1d25",
     ink="#eeeef2",

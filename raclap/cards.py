@@ -35,12 +35,13 @@ _TAKE = Markup(
     '<p class="take">Keep these results: <a download="results.csv" href="{}">CSV</a> '
     '<a download="results.json" href="{}">JSON</a></p>'
 )
-_HIT = Markup(
-    '<li class="hit"><div class="hit-top"><span class="rank" title="rank">{rank}</span>'
-    '<p class="said">{said}</p></div>{player}<ul class="badges" aria-label="Style">{badges}</ul>'
-    '<div class="score">{meter}<span class="number" title="cosine">{score}</span></div>'
-    '<p class="who">{who}</p>{actions}</li>'
+_CARD = Markup(
+    '<li class="hit"><div class="hit-top">{rank}<p class="said">{said}</p></div>{player}'
+    '<ul class="badges" aria-label="Style">{badges}</ul>{score}<p class="who">{who} '
+    '<a href="{address}" download aria-label="Save the audio of {label}">Save</a></p>{actions}</li>'
 )
+_RANK = Markup('<span class="rank" title="rank">{}</span>')
+_SCORE = Markup('<div class="score">{}<span class="number" title="cosine">{}</span></div>')
 _PLAYER = Markup(
     '<div class="player"><button type="button" class="play" aria-label="Play {label}"></button>'
     '<div class="track">{wave}<input class="seek" type="range" min="0" max="1000" step="25" '
@@ -54,7 +55,7 @@ _ACTIONS = Markup(
     '<button type="button" data-tell="change" data-clip="{id}" '
     'aria-label="Like {label}, but different">Like this, but …</button>'
     '<button type="button" data-tell="relate" data-clip="{id}" '
-    'aria-label="Use {label} in Relations">Use in Relations</button>{why}</div>'
+    'aria-label="Use {label} in Relations">To Relations</button>{why}</div>'
 )
 _WHY = Markup(
     '<button type="button" data-tell="why" data-clip="{id}" '
@@ -141,17 +142,14 @@ def cards(
     asked = asked or Style()
     best = max(hits[0].score, 1e-6)
     shown = Markup("").join(
-        _HIT.format(
-            rank=hit.rank,
-            said=f"“{hit.clip.text}”" if hit.clip.text else hit.clip.id,
-            player=player(
-                f"result {hit.rank}: {name(hit.clip)}", sounds(hit.clip), hit.clip.seconds
-            ),
-            badges=badges(hit.clip.style, asked, named),
-            who=who(hit.clip),
-            meter=meter(hit.score / best),
-            score=signed(hit.score, 2),
-            actions=_actions(hit, f"result {hit.rank}", ask=bool(query)),
+        _card(
+            hit.clip,
+            sounds(hit.clip),
+            f"result {hit.rank}",
+            badges(hit.clip.style, asked, named),
+            rank=_RANK.format(hit.rank),
+            score=_SCORE.format(meter(hit.score / best), signed(hit.score, 2)),
+            ask=bool(query),
         )
         for hit in hits
     )
@@ -168,9 +166,39 @@ def cards(
     )
 
 
-def _actions(hit: Hit, label: str, *, ask: bool) -> Markup:
-    why = _WHY.format(id=hit.clip.id, label=label) if ask else ""
-    return _ACTIONS.format(id=hit.clip.id, label=label, why=why)
+def taste(clips: Sequence[Clip], sounds: Callable[[Clip], Sound]) -> Markup:
+    """Return clips that nobody asked for yet: cards without rank and score."""
+    return Markup('<ol class="hits">{}</ol>').format(
+        Markup("").join(
+            _card(clip, sounds(clip), f"example {at}", badges(clip.style, Style()))
+            for at, clip in enumerate(clips, start=1)
+        )
+    )
+
+
+def _card(
+    clip: Clip,
+    sound: Sound,
+    said: str,
+    style: Markup,
+    *,
+    rank: Markup | str = "",
+    score: Markup | str = "",
+    ask: bool = False,
+) -> Markup:
+    """Return a clip to hear, see and go on from; ``said`` tells it from the others aloud."""
+    why = _WHY.format(id=clip.id, label=said) if ask else ""
+    return _CARD.format(
+        rank=rank,
+        said=f"“{clip.text}”" if clip.text else clip.id,
+        player=player(f"{said}: {name(clip)}", sound, clip.seconds),
+        badges=style,
+        score=score,
+        who=who(clip),
+        address=sound.address,
+        label=said,
+        actions=_ACTIONS.format(id=clip.id, label=said, why=why),
+    )
 
 
 def ladder(
@@ -213,6 +241,15 @@ def player(said: str, sound: Sound, seconds: float) -> Markup:
         wave=wave(sound.peaks),
         address=sound.address,
         clock=f"{seconds:.1f} s" if seconds else "",
+    )
+
+
+def source(clip: Clip | None, sounds: Callable[[Clip], Sound]) -> Markup:
+    """Return the player of a clip that an answer is about; a recording has Gradio's own."""
+    if clip is None:
+        return Markup("")
+    return Markup('<div class="source">{}</div>').format(
+        player(name(clip), sounds(clip), clip.seconds)
     )
 
 

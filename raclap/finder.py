@@ -20,7 +20,6 @@ from raclap.search import Engine
 from raclap.shelf import Shelf
 from raclap.widgets import (
     ARRIVE,
-    EMPTY,
     EVENT,
     EXAMPLES,
     LATEST,
@@ -29,12 +28,16 @@ from raclap.widgets import (
     QUIET,
     Fitting,
     announcement,
+    assorted,
     chips,
     markup,
 )
-from raclap.words import TITLES, word
+from raclap.words import TITLES, counted, word
 
-_START = EMPTY.format("Type a style, or pick one of the examples above.")
+_Named = Mapping[str, tuple[str, ...]]
+
+_TASTE = "A taste of what is here; describe a style above to rank the clips."
+_DEAD_END = Markup('<div class="empty"><p>Without one of the filters:</p><ul>{}</ul></div>')
 
 
 def finder(shelf: Shelf, chosen: gr.Textbox) -> tuple[Fitting, Callable[..., None]]:
@@ -79,8 +82,10 @@ def finder(shelf: Shelf, chosen: gr.Textbox) -> tuple[Fitting, Callable[..., Non
             top = gr.Slider(1, MOST_RESULTS, value=10, step=1, label="Number of results")
             clear = gr.Button("Clear filters", size="sm")
         with gr.Column(scale=4, min_width=300):
-            status = announcement()
-            results = markup(_START, elem_id="results")
+            line, taste = _first(shelf.first)
+            status = announcement(line)
+            results = markup(taste, elem_id="results")
+            more = gr.Button("Show 10 more", elem_id="more", min_width=160)
 
     names = list(filters)
     settings = [without, varied, top, *filters.values()]
@@ -92,8 +97,13 @@ def finder(shelf: Shelf, chosen: gr.Textbox) -> tuple[Fitting, Callable[..., Non
         hits = engine.search_text(query, int(top), where, without=without, varied=varied)
         wanted, unwanted = engine.parted(query, without)
         asked, named = engine.understood(wanted), engine.named(wanted)
-        shown = cards.cards(hits, sounds(engine), asked, named, query=wanted, without=unwanted)
+        shown = (
+            cards.cards(hits, sounds(engine), asked, named, query=wanted, without=unwanted)
+            if hits
+            else _ways_out(engine, where)
+        )
         remarks = [*engine.remarks(query), *(engine.remarks(without) if without.strip() else ())]
+        remarks += _torn(named, engine.named(unwanted) if unwanted else {})
         said = {"asked": asked, "named": named, "denied": unwanted, "remarks": remarks}
         return cards.count(hits, where, varied=varied, **said), shown
 
@@ -120,6 +130,10 @@ def finder(shelf: Shelf, chosen: gr.Textbox) -> tuple[Fitting, Callable[..., Non
     )
     changed = [varied.input, *(box.input for box in filters.values())]
     refined = gr.on(changed, told(refine, shelf), inputs, shown, **EVENT)
+    # Gradio tells `top.input` of a hand on the slider alone.
+    longer = more.click(lambda top: min(MOST_RESULTS, top + 10), top, top, **LIGHT).then(
+        told(refine, shelf), inputs, shown, **EVENT
+    )
     resized = top.input(told(refine, shelf), inputs, shown, **LATEST)
     cleared = clear.click(
         lambda: [False, *[""] * len(names)], None, [varied, *filters.values()], **LIGHT
@@ -128,7 +142,7 @@ def finder(shelf: Shelf, chosen: gr.Textbox) -> tuple[Fitting, Callable[..., Non
         chip.click(told(run_example, shelf), [chosen, chip, *settings], [query, *shown], **EVENT)
         for chip in examples
     ]
-    for done in (asked, refined, resized, cleared, *ran):
+    for done in (asked, refined, resized, longer, cleared, *ran):
         done.success(None, inputs, None, js=remember, **LIGHT)
     for done in (asked, *ran):
         done.success(None, None, None, js=ARRIVE, **LIGHT)
@@ -137,7 +151,7 @@ def finder(shelf: Shelf, chosen: gr.Textbox) -> tuple[Fitting, Callable[..., Non
         then(told(reproduce, shelf), chosen, [query, *settings, *shown], **EVENT | QUIET)
 
     def fit(engine: Engine) -> list[Any]:
-        return [*(gr.Dropdown(**box) for box in _filters(engine).values()), "", _START]
+        return [*(gr.Dropdown(**box) for box in _filters(engine).values()), *_first(engine)]
 
     return Fitting(parts=[*filters.values(), *shown], values=fit), arrive
 
@@ -159,6 +173,37 @@ def _filters(engine: Engine) -> dict[str, dict[str, Any]]:
             "visible": len(values) > 1,
         }
     return boxes
+
+
+def _first(engine: Engine) -> tuple[str, Markup]:
+    """What can be heard before anything is asked."""
+    return _TASTE, cards.taste(assorted(engine.gallery.clips, 6), sounds(engine))
+
+
+def _ways_out(engine: Engine, where: Mapping[str, str]) -> Markup:
+    """Tell which filter could be taken away, and how many clips that would leave."""
+    left = {}
+    for name, value in where.items():
+        rest = [item for item in where.items() if item[0] != name]
+        left[word(name, value)] = sum(
+            all(getattr(clip, other) == each for other, each in rest)
+            for clip in engine.gallery.clips
+        )
+    said = Markup("<li>without <strong>{}</strong>: {}</li>")
+    return _DEAD_END.format(
+        Markup("").join(said.format(each, counted(n, "clip")) for each, n in left.items())
+    )
+
+
+def _torn(wanted: _Named, unwanted: _Named) -> list[str]:
+    """Say what is asked for and not wanted at once."""
+    both = [
+        word(name, value)
+        for name, values in wanted.items()
+        for value in values
+        if value in unwanted.get(name, ())
+    ]
+    return [f"Asked for and not wanted at once: {', '.join(both)}."] if both else []
 
 
 def _settings(engine: Engine, names: list[str], wanted: Mapping[str, str]) -> list[Any]:

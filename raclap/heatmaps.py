@@ -14,7 +14,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from raclap.canvas import GREY, INK, blank, entitle, tick, wrap
+from raclap.canvas import DAY, GREY, INK, blank, entitle, tick, wrap
 
 _WIDTH = 40  # characters of a description on one line
 _NUMBERED = 14  # a matrix of more rows or columns shows no numbers
@@ -37,7 +37,7 @@ def similarity(
         matrix,
         clip_labels,
         text_labels,
-        colours={"cmap": "RdBu_r", "vmin": -limit, "vmax": limit},
+        colours={"cmap": DAY, "vmin": -limit, "vmax": limit},
         number="{:z.2f}",
         meaning="cosine similarity",
         title="How alike clips and descriptions sound",

@@ -157,7 +157,10 @@ def launch_options(shelf: Shelf) -> dict[str, Any]:
     return {
         "theme": _theme(),
         "css_paths": [ASSETS / "style.css"],
-        "head": f"<script>{(ASSETS / 'page.js').read_text(encoding='utf-8')}</script>",
+        "head": "".join(
+            f"<script>{(ASSETS / name).read_text(encoding='utf-8')}</script>"
+            for name in ("player.js", "page.js")
+        ),
         "favicon_path": ASSETS / "icon.svg",
         "footer_links": ["api"],
         "run_history": False,
@@ -212,7 +215,9 @@ def _theme() -> gr.themes.Base:
         block_label_text_color_dark="*neutral_200",
         input_background_fill="white",
         input_background_fill_dark="*neutral_800",
-        input_border_color="*neutral_300",
+        input_border_width="1px",
+        input_border_width_dark="1px",
+        input_border_color="*neutral_400",
         input_border_color_dark="*neutral_600",
         input_border_color_focus="*primary_500",
         input_border_color_focus_dark="*primary_300",

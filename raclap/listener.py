@@ -87,7 +87,7 @@ def listener(shelf: Shelf, chosen: gr.Textbox, tabs: gr.Tabs, similar: Told) -> 
         of = "" if name == _RECORDED else f" of {name}"
         return (
             ended(f"Heard {read.seconds:.1f} s{of}"),
-            portrait(read),
+            cards.source(clip, sounds(engine)) + portrait(read),
             Markup(""),
             Markup("<h2>Clips that sound most alike</h2>{}").format(
                 cards.cards(hits, sounds(engine))

@@ -26,7 +26,6 @@ from raclap.matrix import matrices
 from raclap.search import Engine
 from raclap.sheets import comparison_rows, csv_of, data_uri
 from raclap.shelf import Shelf
-from raclap.style import overlap
 from raclap.widgets import (
     EMPTY,
     EVENT,
@@ -36,6 +35,7 @@ from raclap.widgets import (
     Fitting,
     Told,
     announcement,
+    assorted,
     clip_choices,
     markup,
 )
@@ -90,7 +90,7 @@ def pairs(shelf: Shelf, gallery: gr.Textbox, relate: Told) -> tuple[Fitting, gr.
         with gr.Column(scale=1, min_width=300):
             chosen = gr.Dropdown(
                 clip_choices(shelf.first),
-                value=[clip.id for clip in _varied(shelf.first.gallery.clips, 6)],
+                value=[clip.id for clip in assorted(shelf.first.gallery.clips, 6)],
                 multiselect=True,
                 max_choices=_MOST,
                 label="Clips of the gallery",
@@ -189,7 +189,7 @@ def pairs(shelf: Shelf, gallery: gr.Textbox, relate: Told) -> tuple[Fitting, gr.
         values=lambda engine: [
             gr.Dropdown(
                 choices=clip_choices(engine),
-                value=[clip.id for clip in _varied(engine.gallery.clips, 6)],
+                value=[clip.id for clip in assorted(engine.gallery.clips, 6)],
             ),
             *("", None, _START, ""),
         ],
@@ -204,14 +204,3 @@ def _clips(engine: Engine, ids: Sequence[str]) -> list[Clip]:
 def _take(found: Comparison, names: Sequence[str], temperature: float, picture: str) -> Markup:
     rows = comparison_rows(found, names, temperature)
     return _TAKE.format(data_uri(csv_of(rows), "text/csv"), picture)
-
-
-def _varied(clips: Sequence[Clip], most: int) -> list[Clip]:
-    """Clips of styles as different as can be, starting with the first."""
-    chosen = list(clips[:1])
-    while len(chosen) < min(most, len(clips)):
-        rest = [clip for clip in clips if clip not in chosen]
-        chosen.append(
-            min(rest, key=lambda clip: max(overlap(clip.style, one.style) for one in chosen))
-        )
-    return chosen

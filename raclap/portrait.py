@@ -39,12 +39,17 @@ _LINE = Markup(
     'preserveAspectRatio="none"><path class="area" d="{area}"/><path d="{line}"/></svg>'
     '<span class="number">{span}</span></div>'
 )
+_WORTH_SAYING = 0.005  # a probability below this would be shown as 0 %
+_HEARD = 0.2  # probability at its height, from which an emotion is followed over time
 _UNITS = {"pitch": "Hz", "speed": "syllables a second", "energy": "dB"}
 
 
 def sentence(read: Reading) -> str:
     """Compose one sentence of what is heard and measured."""
-    best = {name: max(shares.items(), key=lambda item: item[1]) for name, shares in _shares(read)}
+    best = {
+        name: max(shares.items(), key=lambda item: item[1])
+        for name, shares in read.attributes.items()
+    }
     emotion, share = best["emotion"]
     gender = word("gender", best["gender"][0])
     manner = "whispering" if best["phonation"][0] == "whispered" else "speaking"
@@ -83,7 +88,7 @@ def course(moments: Sequence[Moment], most: int = 3) -> Markup:
 
     Args:
         moments: in order; an empty sequence gives nothing.
-        most: emotions shown.
+        most: emotions shown; but the first, only such as are heard somewhere.
     """
     if not moments:
         return Markup("")
@@ -92,6 +97,10 @@ def course(moments: Sequence[Moment], most: int = 3) -> Markup:
     means = {
         name: np.mean([moment.emotion[name] for moment in moments]) for name in moments[0].emotion
     }
+    ranked = sorted(means, key=means.__getitem__, reverse=True)[:most]
+    shown = ranked[:1] + [
+        name for name in ranked[1:] if max(moment.emotion[name] for moment in moments) >= _HEARD
+    ]
     lines = [
         _line(
             word("emotion", name).capitalize(),
@@ -100,7 +109,7 @@ def course(moments: Sequence[Moment], most: int = 3) -> Markup:
             "%",
             (0.0, 100.0),
         )
-        for name in sorted(means, key=means.__getitem__, reverse=True)[:most]
+        for name in shown
     ]
     for name, unit in _UNITS.items():
         points = [
@@ -120,10 +129,6 @@ def likely(probability: float) -> str:
 
 def _first(scale: Sequence[tuple[float, str]], share: float) -> str:
     return next((words for least, words in scale if share >= least), "unlikely")
-
-
-def _shares(read: Reading) -> list[tuple[str, dict[str, float]]]:
-    return list(read.attributes.items())
 
 
 def _line(
@@ -165,5 +170,6 @@ def _chances(attribute: str, chances: dict[str, float], most: int) -> Markup:
     ranked = sorted(chances.items(), key=lambda item: -item[1])[:most]
     return Markup("").join(
         _CHANCE.format(word(attribute, value), meter(share), 100 * share, likely(share))
-        for value, share in ranked
+        for at, (value, share) in enumerate(ranked)
+        if share >= _WORTH_SAYING or at < 2
     )

@@ -17,6 +17,7 @@ from raclap.answers import IN_TURN
 from raclap.config import InputError
 from raclap.corpus import Clip
 from raclap.search import Engine, Hit
+from raclap.style import overlap
 from raclap.words import label
 
 EXAMPLES = (
@@ -28,6 +29,7 @@ EXAMPLES = (
     "surprised, loud and fast",
 )
 MOST_RESULTS = 50
+_SOME = 2_000  # clips among which an assortment is made, so that a large gallery opens soon
 EVENT = IN_TURN | {"api_visibility": "private"}
 LATEST = EVENT | {"trigger_mode": "always_last"}  # of a slider on the move
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
@@ -90,9 +92,10 @@ def markup(value: str = "", **options: Any) -> gr.HTML:
     return gr.HTML(value, apply_default_css=False, **options)
 
 
-def announcement() -> gr.HTML:
+def announcement(value: str = "") -> gr.HTML:
     """Return a line of plain text that screen readers speak whenever it changes."""
     return markup(
+        value,
         elem_classes="status",
         html_template=_AS_TEXT,
         js_on_load="element.setAttribute('role', 'status')",
@@ -139,6 +142,21 @@ def if_still(
 def clip_choices(engine: Engine) -> list[tuple[str, str]]:
     """Return (label, id) of every clip of the gallery."""
     return [(label(clip), clip.id) for clip in engine.gallery.clips]
+
+
+def assorted(clips: Sequence[Clip], most: int) -> list[Clip]:
+    """Return clips of styles as different as can be, starting with the first."""
+    rest = list(clips[:_SOME])
+    chosen = rest[:1]
+    likeness = [0.0] * len(rest)  # of each to the likest that is chosen
+    while len(chosen) < min(most, len(rest)):
+        last = chosen[-1].style
+        likeness = [
+            max(before, overlap(clip.style, last))
+            for before, clip in zip(likeness, rest, strict=True)
+        ]
+        chosen.append(rest[min(range(len(rest)), key=likeness.__getitem__)])
+    return chosen
 
 
 def chips(texts: Sequence[str]) -> list[gr.Button]:

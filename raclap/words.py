@@ -72,10 +72,10 @@ def label(clip: Clip) -> str:
 
 
 def who(clip: Clip) -> str:
-    """Return speaker, language, source and length, as far as they are known."""
-    seconds = f"{clip.seconds:.1f} s" if clip.seconds else ""
+    """Return speaker, language and source, as far as they are known, each once."""
     speaker = f"speaker {clip.speaker}" if clip.speaker else ""
-    return " · ".join(part for part in (speaker, clip.language, clip.corpus, seconds) if part)
+    source = "" if clip.speaker.startswith(f"{clip.corpus}/") else clip.corpus
+    return " · ".join(part for part in (speaker, clip.language, source) if part)
 
 
 def ended(said: str) -> str:

@@ -60,6 +60,27 @@ def test_card_shows_rank_words_player_speaker_and_score() -> None:
     assert html.count('data-clip="a1"') == 2 * 3
 
 
+def test_a_card_saves_its_audio_and_names_each_thing_once() -> None:
+    clip = replace(CLIP, corpus="synthetic", speaker="synthetic/f1", language="en")
+    html = shown(hit(1, 0.5, clip))
+    assert "speaker synthetic/f1 · en <a" in html
+    assert '<a href="clips/a1" download aria-label="Save the audio of result 1">' in html
+    assert "speaker ada · tess <a" in shown(hit(1, 0.5, replace(CLIP, corpus="tess")))
+
+
+def test_a_taste_has_neither_rank_nor_score() -> None:
+    html = str(cards.taste([CLIP], sounds))
+    assert 'aria-label="Play example 1: angry woman, ada"' in html
+    assert 'data-tell="similar"' in html
+    for part in ('class="rank"', 'class="score"', 'data-tell="why"'):
+        assert part not in html
+
+
+def test_an_answer_about_a_clip_can_be_held_against_it() -> None:
+    assert 'aria-label="Play angry woman, ada"' in str(cards.source(CLIP, sounds))
+    assert cards.source(None, sounds) == ""
+
+
 def test_marks_say_what_was_asked_for_and_what_is_there_instead() -> None:
     asked = Style(emotion="angry", gender="male", speed="high", phonation="voiced")
     text = re.sub(r"<[^>]+>", "", shown(hit(1, 0.5), asked=asked))

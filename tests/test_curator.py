@@ -98,7 +98,8 @@ def test_a_corpus_is_fetched_searched_and_linked_to(
     button(page, "Search Vowels").click()
     expect(page.get_by_role("tab", name="Search")).to_have_attribute("aria-selected", "true")
     expect(page.locator(".masthead .gallery")).to_contain_text("4 clips in the gallery “Vowels”")
-    expect(page.locator(".hit")).to_have_count(0)  # of the gallery before
+    expect(_announced(page)).to_contain_text("A taste of what is here")
+    expect(page.locator(".hit")).to_have_count(4)  # none of the gallery before
     _search(page, "an angry man")
     expect(page.locator(".hit")).to_have_count(4)
     expect(page).to_have_url(f"{address}?gallery=ravdess&q=an+angry+man")

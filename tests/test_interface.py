@@ -165,7 +165,7 @@ def test_a_bad_upload_is_not_shown_beside_what_was_heard_before(
     (tmp_path / "notes.wav").write_text("no audio")
     field.locator("input[type=file]").set_input_files(tmp_path / "notes.wav")
     page.get_by_test_id("toast-body").wait_for()
-    assert page.locator(".reading, .hit").count() == 0
+    assert page.locator(".reading, #alike .hit").count() == 0
     assert "Heard" not in page.locator("body").inner_text()
 
 

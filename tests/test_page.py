@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import shutil
 import statistics
 import subprocess
@@ -102,6 +103,97 @@ def test_a_waveform_is_sought_and_played_by_keyboard(page: playwright.Page) -> N
     page.get_by_role("button", name="Play result 1:").press("Enter")
     page.get_by_role("button", name="Pause result 1:").press("Enter")
     expect(page.get_by_role("button", name="Play result 1:")).to_be_focused()
+
+
+def test_there_is_something_to_hear_before_anything_is_asked(page: playwright.Page) -> None:
+    expect(_announced(page)).to_contain_text("A taste of what is here")
+    expect(page.locator("#results .hit")).to_have_count(6)
+    expect(page.locator("#results .rank, #results .score")).to_have_count(0)
+    styles = page.locator("#results .badges").all_inner_texts()
+    assert len(set(styles)) == 6
+    expect(page.locator("#more")).to_be_hidden()
+
+
+def test_clips_are_played_one_after_the_other_without_a_mouse(
+    page: playwright.Page, complaints: list[str]
+) -> None:
+    _search(page, "an angry man")
+    page.keyboard.press("ArrowDown")
+    play = page.locator("#results .hit .play")
+    expect(play.first).to_be_focused()
+    page.locator("#results audio").evaluate_all("all => all.forEach(each => { each.loop = true })")
+    page.keyboard.press("Enter")
+    bar = page.get_by_role("region", name="Now playing")
+    expect(bar).to_contain_text("result 1:")
+    page.keyboard.press("ArrowDown")
+    expect(bar).to_contain_text("result 2:")
+    expect(play.nth(1)).to_be_focused()
+    expect(page.locator(".player.playing")).to_have_count(1)
+    _open(page, "Map")
+    bar.get_by_role("button", name="Next clip").click()
+    expect(bar).to_contain_text("result 3:")
+    bar.get_by_role("button", name="Pause").click()
+    expect(page.locator(".player.playing")).to_have_count(0)
+    bar.get_by_role("button", name="Close").click()
+    expect(bar).to_be_hidden()
+    _open(page, "Search")
+    page.keyboard.press("/")
+    expect(page.get_by_label("How should it sound?")).to_be_focused()
+    assert complaints == []
+
+
+def test_clips_play_on_by_themselves_if_asked(page: playwright.Page) -> None:
+    _search(page, "an angry man")
+    page.get_by_role("button", name="Play result 9:").click()
+    bar = page.get_by_role("region", name="Now playing")
+    bar.get_by_role("button", name="Play on").click()
+    expect(bar).to_contain_text("result 10:")
+
+
+def test_more_results_are_shown_on_a_click(page: playwright.Page, address: str) -> None:
+    page.get_by_role("spinbutton", name="Number of results").first.fill("1")
+    _search(page, "an angry man")
+    expect(page.locator("#results .hit")).to_have_count(1)
+    page.get_by_role("button", name="Show 10 more").click()
+    expect(page.locator("#results .hit")).to_have_count(11)
+    expect(page).to_have_url(f"{address}?q=an+angry+man&top=11")
+
+
+def test_back_leads_to_the_query_before(page: playwright.Page, address: str) -> None:
+    page.goto(f"{address}?__theme=dark")
+    for query in ("an angry man", "a sad woman"):
+        _search(page, query)
+        words = query.replace(" ", "+")
+        expect(page).to_have_url(f"{address}?__theme=dark&q={words}")
+    page.go_back()
+    expect(page.get_by_label("How should it sound?")).to_have_value("an angry man")
+    expect(_announced(page)).to_contain_text("Understood: angry, man.")
+
+
+def test_filters_that_leave_nothing_say_which_to_take_away(
+    page: playwright.Page, address: str, engine: Engine
+) -> None:
+    clips = engine.gallery.clips
+    held = {(clip.emotion, clip.speaker) for clip in clips}
+    emotion, speaker = next(
+        pair
+        for one, two in itertools.product(clips, clips)
+        if (pair := (one.emotion, two.speaker)) not in held
+    )
+    page.goto(f"{address}?q=angry&emotion={emotion}&speaker={speaker}")
+    expect(_announced(page)).to_contain_text("Take a filter away.")
+    with_emotion = sum(clip.emotion == emotion for clip in clips)
+    with_speaker = sum(clip.speaker == speaker for clip in clips)
+    expect(page.locator("#results li")).to_contain_text(
+        [f": {with_speaker} clip", f"without {speaker}: {with_emotion} clip"]
+    )
+
+
+def test_what_is_wanted_and_not_wanted_at_once_is_said(page: playwright.Page) -> None:
+    page.get_by_label("But not").fill("an angry man")
+    _search(page, "a furious man")
+    said = "Asked for and not wanted at once: angry, man."
+    expect(_announced(page)).to_contain_text(said)
 
 
 def test_an_example_fills_the_box_and_runs(page: playwright.Page, complaints: list[str]) -> None:
@@ -285,7 +377,7 @@ def test_a_long_voice_is_followed_in_time(page: playwright.Page, tmp_path: Path)
     _give(page, long)
     lines = page.get_by_role("img", name="over time")
     expect(page.get_by_role("img", name="Pitch over time")).to_be_visible()
-    assert lines.count() >= 4
+    assert lines.count() >= 2
 
 
 def test_a_voice_is_recorded_and_recorded_again(
@@ -304,6 +396,28 @@ def test_a_voice_is_recorded_and_recorded_again(
     assert complaints == []
 
 
+def test_an_uploaded_voice_and_a_clip_never_sound_together(
+    page: playwright.Page, tmp_path: Path
+) -> None:
+    """Gradio's player keeps its sound where the document cannot see it."""
+    page.evaluate(
+        "() => { window.begun = new Set(); const play = HTMLMediaElement.prototype.play;"
+        " HTMLMediaElement.prototype.play = function () { this.loop = true; begun.add(this);"
+        " return play.call(this) } }"
+    )
+    sounding = "() => [...begun].filter(each => !each.paused).length"
+    _open(page, "Voice")
+    _give(page, write_voice(tmp_path / "voice.wav", 205, 2.0))
+    page.locator("#voice").get_by_label("Play", exact=True).click()
+    page.wait_for_function("() => [...begun].some(each => !each.paused)")
+    page.locator("#alike .play").first.click()
+    expect(page.locator("#alike .playing")).to_have_count(1)
+    assert page.evaluate(sounding) == 1
+    page.locator("#voice").get_by_label("Play", exact=True).click()
+    expect(page.locator("#alike .playing")).to_have_count(0)
+    assert page.evaluate(sounding) == 1
+
+
 def test_clips_like_a_found_one(page: playwright.Page, engine: Engine) -> None:
     _search(page, "an angry man")
     clip = _ids(page, "#results")[1]
@@ -311,6 +425,8 @@ def test_clips_like_a_found_one(page: playwright.Page, engine: Engine) -> None:
     expect(page.get_by_role("tab", name="Voice")).to_have_attribute("aria-selected", "true")
     expect(page.get_by_role("tab", name="Voice")).to_be_focused()
     expect(page.get_by_role("heading", name="Clips that sound most alike")).to_be_visible()
+    source = page.locator(".source audio")
+    expect(source).to_have_attribute("src", f"clips/{engine.gallery.rows[clip]}")
     alike = [hit.clip.id for hit in engine.search_clip(clip, 7, varied=True)]
     assert _ids(page, "#alike") == [id for id in alike if id != clip][:6]
 

@@ -81,12 +81,23 @@ def test_nouns_follow_their_number() -> None:
 
 def test_a_course_shows_the_likeliest_emotions_and_what_was_measured() -> None:
     html = str(course(moments(0.2, 0.9, 0.4)))
-    assert re.findall(r"<h3>(\w+)</h3>", html) == ["Angry", "Sad", "Calm", "Pitch"]
+    assert re.findall(r"<h3>(\w+)</h3>", html) == ["Angry", "Sad", "Pitch"]
     assert "Angry over time: from 20 to 90 %, at most at 3.0 s, at least at 1.5 s" in html
     assert "Pitch over time: from 100 to 102 Hz" in html
     # 6 s are 600 wide; 90 % of 52 above the ground at 56.
     assert "300.0 9.2" in html
     assert course([]) == ""
+
+
+def test_an_emotion_that_is_heard_nowhere_is_not_followed() -> None:
+    html = str(course(moments(0.95, 0.9, 0.9)))
+    assert re.findall(r"<h3>(\w+)</h3>", html) == ["Angry", "Pitch"]
+
+
+def test_what_would_be_shown_as_nothing_is_left_out_but_for_the_second() -> None:
+    shares = {"angry": 0.99, "sad": 0.004, "calm": 0.003, "happy": 0.003}
+    html = str(portrait(replace(READ, attributes=READ.attributes | {"emotion": shares})))
+    assert re.search(r"<h3>Emotion</h3>.*?</ul>", html)[0].count("<li>") == 2
 
 
 def test_hostile_texts_are_escaped() -> None:

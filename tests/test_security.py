@@ -73,6 +73,18 @@ def test_every_answer_says_what_a_browser_may_do():
         assert "x-frame-options" not in headers  # a Space is framed
 
 
+def test_text_is_compressed_and_audio_comes_as_it_is():
+    async def answer(_: object) -> PlainTextResponse:
+        return PlainTextResponse("hello " * 1_000)
+
+    routes = [Route(path, answer) for path in ("/", "/assets/a.js", "/clips/3")]
+    visitor = TestClient(Starlette(routes=routes, middleware=[Middleware(app.Packed)]))
+    for path, encoding in (("/", "gzip"), ("/assets/a.js", "gzip"), ("/clips/3", None)):
+        answered = visitor.get(path)
+        assert answered.headers.get("content-encoding") == encoding
+        assert answered.text == "hello " * 1_000
+
+
 @pytest.mark.parametrize(
     "path",
     [
