@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         args = parser().parse_args(argv)
         result = VERBS[args.verb](args)
         if result is not None:
-            print(json.dumps(result))
+            print(json.dumps(result, allow_nan=False))
     except (InputError, OSError, UnicodeError) as error:
         print(error, file=sys.stderr)
         return 2
@@ -81,7 +81,7 @@ def parser() -> argparse.ArgumentParser:
     )
 
     verb = _verb(verbs, "train", "train a model: stage ess, then ra with it as the teacher")
-    verb.add_argument("--preset", choices=PRESETS, default="base")
+    verb.add_argument("--preset", choices=PRESETS, help="(default: base)")
     verb.add_argument("--config", metavar="F.json", type=Path, help="settings over the preset's")
     verb.add_argument(
         "--set", metavar="KEY=VALUE", action="append", default=[], help="one setting: ess.epochs=3"
@@ -136,7 +136,7 @@ def parser() -> argparse.ArgumentParser:
         nargs="+",
         help="reports of models, one a training seed; each but the first minus the first",
     )
-    verb.add_argument("--split", choices=("train", "valid", "test"), default="test")
+    verb.add_argument("--split", choices=("train", "valid", "test"), help="(default: test)")
     verb.add_argument(
         "--corpus", metavar="CORPUS", action="append", default=[], help="only this; repeatable"
     )

@@ -69,9 +69,9 @@ def train(args: Namespace) -> dict[str, Any] | None:
             f"Stage {args.stage} starts from stage {before}; give its checkpoint with --init DIR."
         )
     if args.stage == "finish":
-        if args.config or args.set or args.fresh_text:
+        if args.preset or args.config or args.set or args.fresh_text:
             raise InputError(
-                "Stage finish has no settings; leave out --config, --set and --fresh-text."
+                "Stage finish has no settings; leave out --preset, --config, --set, --fresh-text."
             )
         report = finish(
             manifest=args.manifest,
@@ -85,9 +85,11 @@ def train(args: Namespace) -> dict[str, Any] | None:
         raise InputError(
             "--with-valid is for stage finish alone; the others choose an epoch with that split."
         )
+    if args.fresh_text and args.init is None:
+        raise InputError("--fresh-text keeps the speech tower of a checkpoint; give it as --init.")
     with joined() as ranks:
         report = train(
-            config=settings(args.preset, args.config, args.set),
+            config=settings(args.preset or "base", args.config, args.set),
             stage=args.stage,
             manifest=args.manifest,
             output=args.output,
@@ -167,8 +169,10 @@ def index(args: Namespace) -> dict[str, Any]:
 
 def search(args: Namespace) -> dict[str, Any]:
     """Find clips by description, or by a clip."""
+    from raclap.checkpoint import CHECKPOINT
     from raclap.evidence import accounts
-    from raclap.search import CHECKPOINT, Engine, check_text
+    from raclap.query import check_text
+    from raclap.search import Engine
     from raclap.style import ATTRIBUTES
 
     if args.explain and args.clip:
@@ -229,7 +233,7 @@ def embed(args: Namespace) -> dict[str, Any]:
     from tqdm import tqdm
 
     from raclap import audio
-    from raclap.reading import encode_clips, encode_texts
+    from raclap.reading import encode_clips, text_vectors
 
     if args.clips:
         ids = np.array([str(path) for path in args.clips])
@@ -239,7 +243,7 @@ def embed(args: Namespace) -> dict[str, Any]:
     else:
         texts = lines(args.texts)
         ids = np.arange(len(texts))
-        vectors = np.concatenate(list(encode_texts(opened(args.checkpoint).model, texts)))
+        vectors = text_vectors(opened(args.checkpoint).model, texts)
     with replacing(args.output) as part, part.open("wb") as file:
         np.savez(file, ids=ids, vectors=vectors)
     return {"output": str(args.output), "count": len(ids), "dim": vectors.shape[1]}

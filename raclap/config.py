@@ -8,6 +8,7 @@ An unknown key or an impossible value is an error that names the nearest valid o
 from __future__ import annotations
 
 import difflib
+import math
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from typing import Any, TypeVar, get_type_hints
 
@@ -169,7 +170,7 @@ class TrainConfig:
         drills: descriptions of one value each, of all values alike, that a step asks this of beside
             those of its clips.
         epochs: passes over the training clips.
-        batch: B, clips in a step.
+        batch: B, clips in a step, 2 or more: one has nothing to be told apart from.
         head_rate: peak learning rate of pooling, prosody branch, projections and temperature.
         speech_rate: peak learning rate of the speech encoder's unfrozen layers; 0 freezes them.
         text_rate: likewise for the text encoder's.
@@ -184,7 +185,7 @@ class TrainConfig:
             (Polyak & Juditsky 1992); 0 keeps the last weights themselves.
         wordings: fixed wordings of each clip to choose from; 0 words it afresh every time. With a
             frozen text encoder, few wordings are encoded once and then remembered.
-        seed: the one number that everything random follows from.
+        seed: the one number that everything random follows from, below 2 to the 32nd.
     """
 
     loss: str = "infonce"
@@ -207,13 +208,15 @@ class TrainConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch", "copies"):
+        for name in ("epochs", "copies"):
             _require(getattr(self, name) >= 1, self, name, "1 or more")
+        _require(self.batch >= 2, self, "batch", "2 or more")
+        _require(0 <= self.seed < 2**32, self, "seed", "0 or more and below 2**32")
         _require(self.loss in ("infonce", "sigmoid"), self, "loss", "infonce or sigmoid")
         _require(self.positives in ("pair", "style"), self, "positives", "pair or style")
         rates = ("head_rate", "speech_rate", "text_rate", "weight_decay")
         for name in ("wordings", "attributes", "reading", "drills", *rates):
-            _require(getattr(self, name) >= 0, self, name, "0 or more")
+            _require(0 <= getattr(self, name) < math.inf, self, name, "0 or more, and finite")
         _require(0 <= self.average < 1, self, "average", "from 0 to below 1")
         for name in ("warmup", "partial", "same_corpus"):
             _require(0 <= getattr(self, name) <= 1, self, name, "from 0 to 1")

@@ -25,6 +25,7 @@ from torch.optim.lr_scheduler import OneCycleLR
 from tqdm import trange
 
 from raclap import metrics
+from raclap.checkpoint import training_of
 from raclap.config import InputError
 from raclap.corpus import Clip, read_manifest
 from raclap.data import Features, drill, value_vectors
@@ -36,7 +37,7 @@ from raclap.model import RACLAP
 from raclap.objective import scopes
 from raclap.style import SIZES, VALUES, Style
 from raclap.towers import Frames
-from raclap.train import CACHE, check_start
+from raclap.train import CACHE, check_start, refuse_another
 from raclap.wording import WIDE, Description, describe, partial
 
 PER_CORPUS = 600  # clips
@@ -79,9 +80,11 @@ def finish(
         How many clips were heard.
 
     Raises:
-        InputError: fewer than two training clips of known style.
+        InputError: fewer than two training clips of known style, or ``output`` holds ``init`` or
+            the checkpoint of another training.
     """
-    left_out = check_start(Path(init), leave_out)
+    left_out, output = check_start(Path(init), leave_out, Path(output)), Path(output)
+    refuse_another(output, training_of(init))
     splits = ("train", "valid") if valid else ("train",)
     known = [
         clip
@@ -98,18 +101,17 @@ def finish(
     features = Features(model.speech, known, Path(cache))
     features.settle(model.speech)
     clips = [features.clips[0, row] for row in features.rows]
-    speech, summaries = _heard(model, features)
+    speech, summaries = _encoded(model, features)
     finished = model.finished(learned(model, speech, summaries, clips, seed))
-    output = Path(output)
     finished.save_pretrained(output)
     for name in _RECORDS:
-        if (Path(init) / name).is_file() and Path(init).resolve() != output.resolve():
+        if (Path(init) / name).is_file():
             shutil.copyfile(Path(init) / name, output / name)
     return {"clips": len(clips)}
 
 
 @torch.no_grad()
-def _heard(model: RACLAP, features: Features) -> tuple[Tensor, Tensor]:
+def _encoded(model: RACLAP, features: Features) -> tuple[Tensor, Tensor]:
     """Return unit vectors (N, D) and summaries (N, I) of the clips as recorded."""
     vectors, summaries = [], []
     for start in range(0, len(features.rows), _AT_ONCE):

@@ -79,22 +79,17 @@ def encode_clips(model: RACLAP, waveforms: Sequence[np.ndarray]) -> np.ndarray:
     return np.asarray(model.encode_speech(list(waveforms)), dtype=np.float32)
 
 
-def encode_texts(
+def text_vectors(
     model: RACLAP, texts: Sequence[str], *, lookup: bool = True, expecting: bool = True
-) -> Iterator[np.ndarray]:
-    """Yield the unit vectors of ``texts`` in order, (up to 64, D) float32 at a time.
+) -> np.ndarray:
+    """Return the unit vectors (M, D) float32 of M >= 1 texts, encoded some at a time.
 
     ``lookup`` and ``expecting`` are as in `RACLAP.understand`.
     """
-    for start in range(0, len(texts), _TEXTS_AT_ONCE):
-        chunk = list(texts[start : start + _TEXTS_AT_ONCE])
-        encoded = model.encode_text(chunk, lookup=lookup, expecting=expecting)
-        yield np.asarray(encoded, dtype=np.float32)
-
-
-def text_vectors(model: RACLAP, texts: Sequence[str], *, expecting: bool = True) -> np.ndarray:
-    """Return the unit vectors (M, D) float32 of M >= 1 texts; see `encode_texts`."""
-    return np.concatenate(list(encode_texts(model, texts, expecting=expecting)))
+    starts = range(0, len(texts), _TEXTS_AT_ONCE)
+    chunks = [list(texts[start : start + _TEXTS_AT_ONCE]) for start in starts]
+    encoded = [model.encode_text(each, lookup=lookup, expecting=expecting) for each in chunks]
+    return np.concatenate([np.asarray(each, dtype=np.float32) for each in encoded])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -268,10 +263,8 @@ class Reader:
         # Encoding takes most of the time, so only what will be among the best is encoded.
         likely = sorted(said, key=lambda text: -self._nearness(said[text], vector))
         texts = likely[: top + _SPARE]
-        new = [text for text in texts if text not in self._known]
-        for start, vectors in enumerate(encode_texts(self.model, new)):
-            here = new[start * _TEXTS_AT_ONCE : (start + 1) * _TEXTS_AT_ONCE]
-            self._known.update(zip(here, vectors, strict=True))
+        if new := [text for text in texts if text not in self._known]:
+            self._known.update(zip(new, text_vectors(self.model, new), strict=True))
         scores = np.stack([self._known[text] for text in texts]) @ vector
         order = np.argsort(-scores, kind="stable")[:top]
         return [(texts[at], float(scores[at])) for at in order]
@@ -286,7 +279,7 @@ class Reader:
 
     def _mean(self, texts: Sequence[str]) -> np.ndarray:
         # Nothing is looked up: clips are told as the benchmark tells them.
-        mean = np.concatenate([*encode_texts(self.model, texts, lookup=False)]).mean(axis=0)
+        mean = text_vectors(self.model, texts, lookup=False).mean(axis=0)
         return mean / np.linalg.norm(mean)
 
     def _read_cache(self, key: str) -> dict[str, np.ndarray] | None:

@@ -23,7 +23,16 @@ from raclap.data import Features
 from raclap.essr import Protocol
 from raclap.evaluate import report
 from raclap.model import RACLAP
-from raclap.train import CACHE, embed, fit, train
+from raclap.train import (
+    CACHE,
+    check_start,
+    embed,
+    fit,
+    record_of,
+    refuse_another,
+    start_of,
+    train,
+)
 
 # Only which description belongs to which clip: what stage one learns from.
 _PAIRS = {"ra.positives": "pair", "ra.attributes": 0.0, "ra.reading": 0.0, "ra.drills": 0}
@@ -98,7 +107,8 @@ def study(
         The reports, ``output/RECIPE-SEED.json``; ``before-SEED.json`` is stage one's.
 
     Raises:
-        InputError: an unknown recipe, or what :func:`raclap.train.train` refuses.
+        InputError: an unknown recipe, a study of something else in ``output``, or what
+            :func:`raclap.train.train` refuses.
     """
     unknown = [name for name in recipes if name not in RECIPES]
     if unknown:
@@ -106,11 +116,16 @@ def study(
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
     tested = [clip for clip in read_manifest(manifest[0]) if clip.split == "test"]
+    start = start_of(None)
+    if init is not None:
+        check_start(Path(init), (), output)
+        start = start_of(RACLAP.from_pretrained(str(init)).fingerprint, fresh_heads=True)
     written = []
     for seed in seeds:
         first = output / f"stage-one-{seed}"
-        if not (first / "model.safetensors").is_file() or (first / "resume").is_dir():
-            settings = replace(config, ess=replace(config.ess, seed=seed))
+        settings = replace(config, ess=replace(config.ess, seed=seed))
+        refuse_another(first, record_of("ess", settings, (), start))
+        if not (first / "checksums.json").is_file() or (first / "resume").is_dir():
             train(
                 config=settings,
                 stage="ess",
@@ -165,6 +180,7 @@ class _Seed:
         self.first = first
         self.place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         model = RACLAP.from_pretrained(str(first))
+        self.start = start_of(model.fingerprint)
         clips = [clip for path in manifest for clip in read_manifest(path) if clip.style.known]
         parts = [
             (clip for clip in clips if clip.split == "train"),
@@ -185,7 +201,7 @@ class _Seed:
         model = RACLAP.from_pretrained(str(self.first))
         teacher = model.copied().to(self.place)
         model.to(self.place).keep_teacher(teacher)
-        fit(model, self.learning, self.held_out, config, "ra", output)
+        fit(model, self.learning, self.held_out, config, "ra", output, start=self.start)
 
     def judge(self, checkpoint: Path, protocol: Protocol | None) -> dict:
         """Run the benchmark on a checkpoint."""

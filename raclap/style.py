@@ -106,10 +106,6 @@ class Style:
         """Return this style with every attribute outside ``names`` unknown."""
         return Style(**{name: getattr(self, name) for name in names})
 
-    def satisfies(self, query: Style) -> bool:
-        """Whether this style has every value that ``query`` mentions."""
-        return all(getattr(self, name) == value for name, value in query.known.items())
-
 
 def agreement(attribute: str, a: str, b: str) -> float:
     """How far two known values of one attribute agree, from 0 to 1.

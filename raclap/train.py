@@ -19,7 +19,7 @@ import math
 import random
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -32,7 +32,8 @@ from torch.optim import AdamW
 from tqdm import tqdm
 
 from raclap import metrics
-from raclap.config import Config, InputError, TrainConfig, from_dict, to_dict
+from raclap.checkpoint import training_of
+from raclap.config import Config, InputError, TrainConfig, to_dict
 from raclap.corpus import read_manifest, select
 from raclap.data import Features, batches, grouped
 from raclap.essr import Bench, Protocol, classify
@@ -93,21 +94,23 @@ def train(
         The figures of the epoch that was kept.
 
     Raises:
-        InputError: no training clips, an unknown stage, no ``init`` for stage ``ra``, or an
-            unfinished run of something else in ``output``.
+        InputError: no training clips, an unknown stage, no ``init`` for what needs it, ``output``
+            holds ``init`` or a run of something else, or the training diverges.
     """
     if stage not in ("ess", "ra"):
         raise InputError(f"There is no stage {stage!r}; choose ess or ra.")
     if stage == "ra" and init is None:
         raise InputError("Stage ra starts from a stage-one checkpoint; give it as init.")
+    if init is None and (fresh_text or fresh_heads):
+        raise InputError("Without a checkpoint to start from all is fresh; give one as init.")
     if init is not None:
-        check_start(Path(init), leave_out)
+        check_start(Path(init), leave_out, Path(output))
     settings: TrainConfig = getattr(config, stage)
     torch.manual_seed(settings.seed)
 
     # ---- model
     model = RACLAP.create(config.model) if init is None else RACLAP.from_pretrained(str(init))
-    start = json.dumps([init and model.fingerprint, fresh_text, fresh_heads])
+    start = start_of(init and model.fingerprint, fresh_text, fresh_heads)
     model.__dict__.pop("fingerprint", None)
     model = model.unfinished()
     if init is not None and fresh_text:
@@ -128,6 +131,7 @@ def train(
             f"{', '.join(map(str, manifest))} has {len(known['train'])} clips of known style whose "
             "split is train; training needs two or more."
         )
+    refuse_another(output, record_of(stage, config, leave_out, start))
     learning = Features(
         model.speech, known["train"], Path(cache), copies=settings.copies, ranks=ranks
     )
@@ -168,15 +172,24 @@ def fit(
         left_out: corpora that were left out, for the record.
         ranks: who trains together.
         start: names what ``model`` started from; a run goes on only from the same.
+
+    Raises:
+        InputError: no two clips make a batch, the training diverges, or ``output`` holds another.
     """
     settings, output = getattr(config, stage), Path(output)
     torch.manual_seed(settings.seed)
     heard = [learning.clips[0, row] for row in learning.rows]
     teacher = model.teacher if stage == "ra" else None
     objective = Objective(model, teacher, settings, config.relation, heard, ranks)
-    matter = [start, to_dict(model.config), *map(_heard, (learning, held_out))]
-    run = _Run(model, objective, settings, output, stage, left_out, matter)
+    clips = [_digest_of(features) for features in (learning, held_out)]
+    record = record_of(stage, config, left_out, start) | {"clips": clips}
+    run = _Run(model, objective, settings, output, stage, record)
     steps = len(grouped(learning, learning.rows, settings, random.Random(0)))
+    if not steps:
+        raise InputError(
+            f"No two of the {len(heard)} training clips make a batch; add clips of their corpora, "
+            f"or lower {stage}.same_corpus."
+        )
     run.total_steps = settings.epochs * steps
     run.resume()
     ranks.agree([*model.state_dict(keep_vars=True).values(), *objective.parameters])
@@ -186,7 +199,7 @@ def fit(
         due = run.epoch % max(1, settings.epochs // _VALIDATIONS) == 0
         if ranks.leads and (due or run.epoch == settings.epochs):
             with run.averaged():
-                run.keep_if_best(validate(model, held_out), config)
+                run.keep_if_best(validate(model, held_out))
             run.save()
     return ranks.tell(run.finish() if ranks.leads else {})
 
@@ -201,12 +214,10 @@ class _Run:
         settings: TrainConfig,
         output: Path,
         stage: str,
-        left_out: Sequence[str] = (),
-        matter: Sequence[object] = (),
+        record: Mapping[str, object],
     ) -> None:
         self.model, self.objective, self.settings = model, objective, settings
-        self.matter = matter
-        self.output, self.stage, self.left_out = output, stage, sorted(left_out)
+        self.output, self.stage, self.record = output, stage, record
         self.ranks = objective.ranks
         groups = _groups_of(model, settings)
         if objective.parameters:
@@ -218,7 +229,6 @@ class _Run:
         self.epoch = self.batch = self.steps = self.total_steps = 0
         self.best: dict[str, float] = {}
         self.saved = time.monotonic()
-        (output / "resume").mkdir(parents=True, exist_ok=True)
 
     def one_epoch(self, features: Features) -> None:
         """Train on what is left of the current epoch."""
@@ -260,6 +270,8 @@ class _Run:
             self.steps += 1
             self.batch += 1
             terms.append([getattr(loss, name).item() for name in _TERMS])
+            if not math.isfinite(terms[-1][0]):
+                raise self._diverged(f"the loss is {terms[-1][0]}")
             bar.set_postfix(loss=f"{terms[-1][0]:.3f}", refresh=False)
             if self.steps % _LOG_STEPS == 0 and self.ranks.leads:
                 names = ("loss", *_TERMS[1:])
@@ -292,8 +304,10 @@ class _Run:
         finally:
             _set(self.learned, own)
 
-    def keep_if_best(self, figures: dict[str, float], config: Config) -> None:
+    def keep_if_best(self, figures: dict[str, float]) -> None:
         """Log the validation figures, and write the checkpoint if none was better."""
+        if math.isnan(figures["score"]):
+            raise self._diverged("the vectors are not finite")
         self._log({"step": self.steps, "epoch": self.epoch, "valid": figures})
         print(
             f"{self.stage} epoch {self.epoch}: {json.dumps(figures)}", file=sys.stderr, flush=True
@@ -302,10 +316,16 @@ class _Run:
             self.best = figures | {"epoch": self.epoch}
             self.model.__dict__.pop("fingerprint", None)
             self.model.save_pretrained(self.output)
-            plain = {"stage": self.stage, "config": to_dict(config), "left_out": self.left_out}
             part = self.output / "training.part"
-            part.write_text(json.dumps(plain, indent=2) + "\n")
+            part.write_text(json.dumps(self.record, indent=2) + "\n")
             part.replace(self.output / "training.json")
+
+    def _diverged(self, sign: str) -> InputError:
+        rates = (f"{self.stage}.{name}_rate" for name in ("head", "speech", "text"))
+        return InputError(
+            f"The training diverged at step {self.steps}, where {sign}; lower {', '.join(rates)}, "
+            "those that are not 0, and give another output."
+        )
 
     def finish(self) -> dict[str, float]:
         """Drop what only a resumed run needs."""
@@ -339,6 +359,8 @@ class _Run:
         path = self.output / "resume" / "state.pt"
         if not path.is_file():
             if self.ranks.leads:
+                refuse_another(self.output, self.record)
+                path.parent.mkdir(parents=True, exist_ok=True)
                 (self.output / "history.jsonl").unlink(missing_ok=True)
             return
         state = torch.load(path, weights_only=True, map_location=self.model.device)
@@ -372,7 +394,9 @@ class _Run:
 
     def _settings(self) -> str:
         settings = to_dict(self.settings), to_dict(self.objective.relations)
-        return json.dumps([self.stage, *settings, *self.left_out, *self.matter])
+        left_out, start, clips = (self.record[name] for name in ("left_out", "start", "clips"))
+        shape = to_dict(self.model.config)
+        return json.dumps([self.stage, *settings, *left_out, start, shape, *clips])
 
     def _set_rates(self) -> None:
         done = self.steps / max(1, self.total_steps)
@@ -386,7 +410,34 @@ class _Run:
             file.write(json.dumps(row) + "\n")
 
 
-def _heard(features: Features) -> str:
+def start_of(fingerprint: str | None, fresh_text: bool = False, fresh_heads: bool = False) -> str:
+    """Name what a run starts from: a checkpoint, or none, and how much of it is taken."""
+    return json.dumps([fingerprint, fresh_text, fresh_heads])
+
+
+def record_of(stage: str, config: Config, left_out: Sequence[str], start: str) -> dict[str, object]:
+    """What ``training.json`` tells of a run, but for its clips."""
+    plain = {"stage": stage, "config": to_dict(config), "left_out": sorted(left_out)}
+    return plain | {"start": start}
+
+
+def refuse_another(output: str | Path, record: Mapping[str, object]) -> None:
+    """Refuse to lose a finished checkpoint of which ``record`` is not true.
+
+    One of which it is true comes out the same again.
+    """
+    output = Path(output)
+    if not (output / "checksums.json").is_file() or (output / "resume").is_dir():
+        return
+    had = training_of(output)
+    if {name: had.get(name) for name in record} != record:
+        raise InputError(
+            f"{output} holds the finished checkpoint of another training, which would be lost; "
+            "choose another output."
+        )
+
+
+def _digest_of(features: Features) -> str:
     """Name all that a run is told of its clips: what they are, what is known of them, how long."""
     digest = hashlib.sha256()
     for row in features.rows:
@@ -452,7 +503,7 @@ def validate(model: RACLAP, features: Features) -> dict[str, float]:
 
     Returns:
         Zero-shot recall of emotion and intensity, and paired mAP@10, by corpus; ``score`` is the
-        mean of all.
+        mean of all, and alone and NaN where vectors are not finite.
     """
     figures: dict[str, float] = {}
     clips = [features.clips[0, row] for row in features.rows]
@@ -469,6 +520,8 @@ def validate(model: RACLAP, features: Features) -> dict[str, float]:
                 figures[f"{corpus}/{attribute}"] = float(recall)
         texts = [describe(clips[i].style, random.Random(f"valid/{clips[i].id}")).text for i in rows]
         similarity = speech[rows] @ model.encode_text(texts).numpy().T
+        if not np.isfinite(similarity).all():
+            return {"score": math.nan}
         pair = np.arange(len(rows))
         for name, scores in (("s2t", similarity), ("t2s", similarity.T)):
             rank = metrics.ranks(scores, pair, np.random.default_rng(0)).fair
@@ -477,25 +530,23 @@ def validate(model: RACLAP, features: Features) -> dict[str, float]:
     return {name: round(value, 4) for name, value in figures.items()}
 
 
-def check_start(init: Path, leave_out: Sequence[str]) -> list[str]:
+def check_start(init: Path, leave_out: Sequence[str], output: Path) -> list[str]:
     """Return the corpora that a checkpoint's training left out, ``leave_out`` among them.
 
     Raises:
-        InputError: there is no such checkpoint, or it has heard one of ``leave_out``.
+        InputError: there is no such checkpoint, it has heard one of ``leave_out``, or ``output``
+            is its own folder.
     """
     if not init.is_dir():
         raise InputError(f"There is no checkpoint {init} to start from; give a trained folder.")
-    record = init / "training.json"
-    had = json.loads(record.read_text()).get("left_out", []) if record.is_file() else []
+    if init.resolve() == output.resolve():
+        raise InputError(
+            f"{output} is the checkpoint to start from, which would be lost; choose another output."
+        )
+    had = training_of(init).get("left_out", [])
     if heard := sorted(set(leave_out) - set(had)):
         raise InputError(
             f"{init} did not leave out {', '.join(heard)}, so a model that starts there has heard "
             "it; train that one with the same --leave-out."
         )
     return had
-
-
-def settings_of(checkpoint: str | Path) -> Config:
-    """Read the settings a checkpoint was trained with."""
-    text = (Path(checkpoint) / "training.json").read_text()
-    return from_dict(Config, json.loads(text)["config"])

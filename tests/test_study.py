@@ -60,9 +60,10 @@ def test_recipes_differ_only_in_what_they_say(manifest, tmp_path, monkeypatch):
     seen = []
     fit = room.fit
 
-    def watched(model, learning, held_out, config, stage, output):
-        seen.append((config, stage, model.teacher.fingerprint, len(learning.rows)))
-        return fit(model, learning, held_out, config, stage, output)
+    def watched(model, learning, held_out, config, stage, output, *, start):
+        assert model.teacher.fingerprint in start
+        seen.append((config, stage, start, len(learning.rows)))
+        return fit(model, learning, held_out, config, stage, output, start=start)
 
     monkeypatch.setattr(room, "fit", watched)
     written = run(manifest, tmp_path, ["ess-clap", "ra-clap"])
@@ -104,6 +105,20 @@ def test_each_seed_has_heads_of_its_own_over_the_encoders_it_is_given(manifest, 
     head = "text.projection.0.weight"
     apart = [(a[head] - b[head]).abs().mean() for a, b in ((start, found), (found, other))]
     assert min(apart) > 0.05  # an epoch's training moves less
+
+
+def test_a_study_goes_on_only_from_the_same_start_and_settings(manifest, tmp_path, monkeypatch):
+    RACLAP.create(CONFIG.model).save_pretrained(tmp_path / "init")
+    short = replace(CONFIG, ess=replace(CONFIG.ess, epochs=1))
+    shared = {"manifest": [manifest], "output": tmp_path / "study", "seeds": (0,), "recipes": ()}
+    shared |= {"cache": tmp_path / "cache", "device": "cpu", "protocol": FEW}
+    (written,) = study(config=short, **shared)
+    before = written.read_bytes()
+    for changes in ({"init": tmp_path / "init"}, {"config": CONFIG}):
+        with pytest.raises(InputError, match="stage-one-0 holds the finished"):
+            study(**{"config": short, **shared, **changes})
+    assert study(config=short, **shared) == [written]
+    assert written.read_bytes() == before
 
 
 def test_every_recipe_is_possible():

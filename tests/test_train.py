@@ -20,7 +20,8 @@ from safetensors.torch import load_file
 
 from raclap import train as room
 from raclap.__main__ import main
-from raclap.config import InputError, preset
+from raclap.checkpoint import training_of
+from raclap.config import Config, InputError, from_dict, preset
 from raclap.corpus import read_manifest, write_manifest
 from raclap.data import Features, batches
 from raclap.index import Gallery
@@ -121,13 +122,17 @@ def test_stage_two_leaves_the_speech_encoder_alone(home, ra):
     assert start not in [pytest.approx(scale, rel=1e-6) for scale in scales]
 
 
+def settings_of(checkpoint):
+    return from_dict(Config, training_of(checkpoint)["config"])
+
+
 def test_a_checkpoint_knows_how_it_was_trained(home, ra):
     for stage in ("ess", "ra"):
-        config = room.settings_of(home / stage)
+        config = settings_of(home / stage)
         assert config.model == preset("tiny").model
         assert json.loads((home / stage / "training.json").read_text())["stage"] == stage
         assert not (home / stage / "resume").exists()
-    assert room.settings_of(home / "ess").ess.epochs == 40
+    assert settings_of(home / "ess").ess.epochs == 40
 
 
 def test_a_run_can_add_levels_to_what_it_starts_from(home, manifest, ess):
@@ -306,6 +311,56 @@ def test_what_a_run_is_of_does_not_change_underway(home, manifest, ess, monkeypa
         start(**changes)
 
 
+def test_a_finished_checkpoint_is_not_lost(home, manifest, ess, capsys):
+    kept, tiny = home / "kept", ("--preset", "tiny", "--set", "ess.epochs=1")
+    short = ("train", "--manifest", manifest, "--output", kept, "--stage")
+    run(*short, "ess", *tiny)
+    before = {path: path.read_bytes() for path in kept.rglob("*.*")}
+    write_manifest(read_manifest(manifest)[1:], home / "fewer.csv")
+    for words in (
+        ("ess", *tiny, "--set", "ess.seed=7"),
+        ("ess", *tiny, "--init", home / "ess"),
+        ("ess", *tiny, "--manifest", home / "fewer.csv"),
+        ("ra", *tiny, "--init", home / "ess"),
+        ("ra", *tiny, "--init", kept),
+        ("finish", "--init", home / "ess"),
+        ("finish", "--init", kept),
+    ):
+        assert main([str(word) for word in (*short, *words)]) == 2
+        assert "would be lost; choose another output" in capsys.readouterr().err.splitlines()[-1]
+    assert {path: path.read_bytes() for path in kept.rglob("*.*")} == before
+    run(*short, "ess", *tiny)  # the same comes out the same
+    assert {path: path.read_bytes() for path in kept.rglob("*.*")} == before
+
+
+def test_a_loss_that_diverges_is_told(home, manifest):
+    config = preset("tiny")
+    rates = dict.fromkeys(("head_rate", "speech_rate", "text_rate"), 1e12)
+    config = replace(config, ess=replace(config.ess, epochs=9, **rates))
+    with pytest.raises(
+        InputError, match=r"diverged at step \d.* loss is nan; lower ess\.head_rate"
+    ):
+        room.train(config=config, stage="ess", manifest=[manifest], output=home / "far")
+
+
+def test_vectors_that_the_last_step_spoilt_are_told(home, manifest, monkeypatch):
+    config = preset("tiny")
+    config = replace(config, ess=replace(config.ess, epochs=1))
+    monkeypatch.setattr(room, "embed", lambda *_: torch.full((8, 16), torch.nan))
+    with pytest.raises(InputError, match=r"diverged at step \d, where the vectors are not"):
+        room.train(config=config, stage="ess", manifest=[manifest], output=home / "spoilt")
+
+
+def test_a_training_without_a_step_is_told(home, manifest):
+    clips = read_manifest(manifest)
+    clips = [replace(clip, corpus=clip.id) for clip in clips if clip.split == "train"]
+    write_manifest(clips, home / "apart.csv")
+    config = preset("tiny")
+    config = replace(config, ess=replace(config.ess, same_corpus=1.0))
+    with pytest.raises(InputError, match=r"No two of the 16 .* ess\.same_corpus"):
+        room.train(config=config, stage="ess", manifest=[home / "apart.csv"], output=home / "none")
+
+
 # ---- mistakes
 
 
@@ -315,6 +370,8 @@ def test_what_a_run_is_of_does_not_change_underway(home, manifest, ess, monkeypa
         (["--stage", "ra"], "give its checkpoint with --init"),
         (["--stage", "ess", "--set", "ess.epoch=3"], "did you mean 'epochs'"),
         (["--stage", "ra", "--init", "nowhere"], "There is no checkpoint nowhere"),
+        (["--stage", "ess", "--fresh-text"], "give it as --init"),
+        (["--stage", "finish", "--init", "ess"], "leave out --preset"),
     ],
 )
 def test_a_mistake_is_one_sentence(home, manifest, capsys, words, sentence):
@@ -324,6 +381,21 @@ def test_a_mistake_is_one_sentence(home, manifest, capsys, words, sentence):
     assert not out
     assert sentence in err.splitlines()[-1]
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"stage": "ess"}', "\x80"])
+def test_a_damaged_record_is_told(tmp_path, text):
+    (tmp_path / "training.json").write_bytes(text.encode("latin-1"))
+    with pytest.raises(InputError, match=r"training\.json is damaged"):
+        room.check_start(tmp_path, [], tmp_path / "out")
+
+
+def test_what_is_fresh_needs_something_to_start_from(home, manifest):
+    with pytest.raises(InputError, match="give one as init"):
+        room.train(
+            **{"config": preset("tiny"), "stage": "ess", "manifest": [manifest]},
+            **{"output": home / "fresh", "fresh_text": True},
+        )
 
 
 def test_too_few_clips_are_told(home, manifest, capsys):
