@@ -126,7 +126,7 @@ def opened(checkpoint: str | None) -> Reader:
     Raises:
         InputError: it is missing or damaged.
     """
-    from raclap.search import CHECKPOINT, open_reader
+    from raclap.checkpoint import CHECKPOINT, open_reader
 
     return open_reader(checkpoint or CHECKPOINT)
 

@@ -23,11 +23,13 @@ import numpy as np
 import torch
 
 from raclap import audio, nearest, precision, prosody, wording
+from raclap.checkpoint import CHECKPOINT
+from raclap.config import InputError
 from raclap.corpus import read_manifest, write_manifest
 from raclap.index import Gallery
 from raclap.model import RACLAP
 from raclap.rivals import rivals
-from raclap.search import BUNDLED, CHECKPOINT, ROOT
+from raclap.search import BUNDLED, ROOT
 
 SECONDS = (2.0, 10.0)  # lengths of the clips that are encoded
 SIZES = (10**4, 10**5, 10**6)
@@ -50,7 +52,11 @@ def about(threads: int) -> dict[str, object]:
 
 
 def clips(gallery: Gallery, count: int) -> list[np.ndarray]:
-    """Cut ``count`` clips of 2 to 10 s, evenly spread, from the gallery's audio in a row."""
+    """Cut ``count`` clips of 2 to 10 s, evenly spread, from the gallery's audio in a row.
+
+    Raises:
+        InputError: it does not last that long.
+    """
     lengths = [int(seconds * audio.RATE_HZ) for seconds in np.linspace(*SECONDS, count)]
     parts, held = [], 0
     for clip in gallery.clips:
@@ -58,6 +64,11 @@ def clips(gallery: Gallery, count: int) -> list[np.ndarray]:
             break
         parts.append(audio.trim(audio.load(clip.path)))
         held += len(parts[-1])
+    if held < sum(lengths):
+        raise InputError(
+            f"The gallery's audio lasts {held / audio.RATE_HZ:.0f} s, too little for {count} clips "
+            f"of {SECONDS[0]:.0f} to {SECONDS[1]:.0f} s; ask for fewer."
+        )
     stops = np.cumsum(lengths)
     return [wave.copy() for wave in np.split(np.concatenate(parts)[: stops[-1]], stops[:-1])]
 

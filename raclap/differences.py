@@ -7,9 +7,7 @@ clips held against descriptions (`comparison`).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +15,6 @@ import numpy as np
 from raclap import curves, metrics
 from raclap.config import InputError
 from raclap.evaluate import put
-from raclap.metrics import Estimate
 from raclap.results import save, table, walk
 
 _SAME = ("manifest", "seed", "draws", "gallery", "wordings", "queries", "pairs")
@@ -35,7 +32,7 @@ _MAIN = {  # what the picture shows
 }
 
 
-def compare(reports: Mapping[str, Sequence[Mapping]], *, resamples: int = 10_000) -> dict:
+def subtract(reports: Mapping[str, Sequence[Mapping]], *, resamples: int = 10_000) -> dict:
     """Subtract the first model's figures from every other's, pair by pair of training seeds.
 
     The interval (``low``, ``high``) is Student's over the seeds' differences. It is the one to
@@ -72,8 +69,8 @@ def compare(reports: Mapping[str, Sequence[Mapping]], *, resamples: int = 10_000
                         for old, new in zip(before, after, strict=True)
                     ]
                 )
-                figure = _known(metrics.t_interval(steps))
-                drawn = _known(metrics.ratio(steps, np.ones(len(steps)), weights))
+                figure = metrics.t_interval(steps).plain()
+                drawn = metrics.ratio(steps, np.ones(len(steps)), weights).plain()
                 alone = len(steps) == 1
                 figure["bootstrap"] = {
                     end: None if alone else drawn[end] for end in ("low", "high")
@@ -116,15 +113,8 @@ def _refuse_unlike(reports: Mapping[str, Sequence[Mapping]]) -> None:
             )
 
 
-def _known(estimate: Estimate) -> dict[str, float | None]:
-    """The plain form of an estimate; JSON has no NaN."""
-    return {
-        name: value if math.isfinite(value) else None for name, value in asdict(estimate).items()
-    }
-
-
 def document(found: Mapping) -> str:
-    """Set what :func:`compare` found as a Markdown page."""
+    """Set what :func:`subtract` found as a Markdown page."""
     about = found["about"]
     seeds = about["seeds_of_training"]
     if seeds == 1:

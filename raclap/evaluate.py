@@ -14,6 +14,7 @@ import hashlib
 import json
 import math
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
@@ -45,7 +46,6 @@ def evaluate(model: RACLAP, clips: Sequence[Clip], protocol: Protocol | None = N
         protocol: how much is drawn.
     """
     clips, speech = listen(model, clips)
-
     encode = partial(encode_texts, model)
     return report(clips, speech, encode, protocol=protocol, fingerprint=model.fingerprint)
 
@@ -116,18 +116,14 @@ def report(
         )
     known = [row for row, clip in enumerate(clips) if clip.style.known]
     clips = [clips[row] for row in known]
+    refuse_few(clips)
     bench = Bench(clips, speech[known], encode_text, protocol)
     result: dict = {section: {} for section in (*SECTIONS, "chance", "confusion")}
     for name, rows in bench.groups():
-        if len(rows) < 2:
-            raise InputError(
-                f"Corpus {name!r} has {len(rows)} clip of known style; evaluation needs two or "
-                "more, so add some or leave the corpus out."
-            )
         for part in PARTS:
             for (section, *path), estimate in part(bench, rows).items():
                 if math.isfinite(estimate.mean):
-                    put(result, (section, name, *path), asdict(estimate))
+                    put(result, (section, name, *path), estimate.plain())
         if confused := confusion(bench, rows):
             put(result, ("confusion", name), confused)
     result["about"] = {
@@ -138,6 +134,16 @@ def report(
         "versions": {package: version(package) for package in _PACKAGES},
     }
     return result
+
+
+def refuse_few(clips: Sequence[Clip]) -> None:
+    """Refuse a corpus that has a single clip, which nothing can be told apart from."""
+    for corpus, count in Counter(clip.corpus for clip in clips).items():
+        if count < 2:
+            raise InputError(
+                f"Corpus {corpus!r} has 1 clip; evaluation needs two or more of known style, so "
+                "add some or leave the corpus out."
+            )
 
 
 def put(tree: dict, path: Sequence[str], leaf: dict) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from scipy.special import stdtrit
@@ -27,9 +27,15 @@ class Estimate:
     low: float
     high: float
 
+    def plain(self) -> dict[str, float | None]:
+        """Return its plain form; what is not finite, which JSON cannot hold, is None."""
+        return {
+            name: value if math.isfinite(value) else None for name, value in asdict(self).items()
+        }
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ranks:
+class PairRanks:
     """Rank of the paired item of each query, from 0: two readings of the same scores.
 
     Attributes:
@@ -42,7 +48,7 @@ class Ranks:
     strict: np.ndarray
 
 
-def ranks(scores: np.ndarray, paired: np.ndarray, generator: np.random.Generator) -> Ranks:
+def ranks(scores: np.ndarray, paired: np.ndarray, generator: np.random.Generator) -> PairRanks:
     """Rank the paired item of each query.
 
     Args:
@@ -58,7 +64,7 @@ def ranks(scores: np.ndarray, paired: np.ndarray, generator: np.random.Generator
     own = np.take_along_axis(scores, paired[:, None], axis=1)
     strict = np.count_nonzero(scores > own, axis=1)
     ties = np.count_nonzero(scores == own, axis=1) - 1
-    return Ranks(fair=strict + generator.integers(0, ties + 1), strict=strict)
+    return PairRanks(fair=strict + generator.integers(0, ties + 1), strict=strict)
 
 
 def recall(rank: np.ndarray, k: int) -> np.ndarray:
@@ -251,11 +257,15 @@ def exact(value: float) -> Estimate:
 
 
 def interval(mean: float, samples: np.ndarray) -> Estimate:
-    """Put the percentile interval of bootstrap ``samples`` around a figure; NaN stays NaN."""
+    """Put the percentile interval of bootstrap ``samples`` around a figure.
+
+    Samples that are NaN, as those that miss a class, do not count; of none there is no interval.
+    """
     if np.isnan(samples).all():
         return Estimate(mean=float(mean), low=float("nan"), high=float("nan"))
     tail = 100 * (1 - CONFIDENCE) / 2
-    low, high = np.nanpercentile(samples, (tail, 100 - tail))
+    with np.errstate(invalid="ignore"):  # between two infinite samples
+        low, high = np.nanpercentile(samples, (tail, 100 - tail))
     return Estimate(mean=float(mean), low=float(low), high=float(high))
 
 
@@ -322,7 +332,7 @@ def overlaps(left: np.ndarray, right: np.ndarray) -> np.ndarray:
 
 
 def satisfied(queries: np.ndarray, clips: np.ndarray) -> np.ndarray:
-    """Compute ``clip.satisfies(query)`` of every pair.
+    """Tell of every pair whether the clip has every value that the query mentions.
 
     Args:
         queries: (Q, attributes) int from :func:`codes`.

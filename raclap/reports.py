@@ -30,12 +30,14 @@ def evaluate(args: Namespace) -> dict[str, Any]:
         raise InputError("A report needs a place; give it with --output R.json.")
     from raclap import corpus, evaluate, results
 
-    clips = [clip for clip in corpus.read_manifest(args.manifest) if clip.split == args.split]
+    split = args.split or "test"
+    clips = [clip for clip in corpus.read_manifest(args.manifest) if clip.split == split]
     if not clips:
-        raise InputError(f"{args.manifest} has no clips whose split is {args.split}.")
+        raise InputError(f"{args.manifest} has no clips whose split is {split}.")
     if args.corpus:
         clips = corpus.select(clips, args.corpus)
-    model, (trained, history) = opened(args.checkpoint).model, _training(args)
+    evaluate.refuse_few(clips)
+    (trained, history), model = _training(args), opened(args.checkpoint).model
     report = evaluate.evaluate(model, clips)
     report["about"]["trained"] = trained
     _write_json(args.output, report)
@@ -101,10 +103,10 @@ def _compare(args: Namespace) -> dict[str, Any]:
     """Set reports against each other; nothing but --output writes files."""
     from raclap import differences, results
 
-    if args.checkpoint or args.corpus:
-        raise InputError("--compare reads reports; leave out --checkpoint and --corpus.")
+    if args.checkpoint or args.corpus or args.split:
+        raise InputError("--compare reads reports; leave out --checkpoint, --corpus and --split.")
     files = models(args.compare)
-    found = differences.compare({name: [*map(results.read, each)] for name, each in files.items()})
+    found = differences.subtract({name: [*map(results.read, each)] for name, each in files.items()})
     pages = differences.document(found)
     if args.output:
         _write_json(args.output, found)
@@ -119,26 +121,27 @@ def _compare(args: Namespace) -> dict[str, Any]:
 
 def _training(args: Namespace) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
     """What a checkpoint's folder tells of its training: stage, seed and steps, and its log."""
-    from raclap.search import CHECKPOINT
+    from raclap.checkpoint import CHECKPOINT, training_of
 
     folder = Path(args.checkpoint or CHECKPOINT)
-    try:
-        training = json.loads((folder / "training.json").read_text(encoding="utf-8"))
-        lines = (folder / "history.jsonl").read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:  # a name on the hub, or a checkpoint from elsewhere
+    training, log = training_of(folder), folder / "history.jsonl"
+    if not training or not log.is_file():  # a name on the hub, or a checkpoint from elsewhere
         return None, []
-    history = [json.loads(line) for line in lines]
+    try:
+        history = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    except ValueError as error:
+        raise InputError(f"{log} is damaged ({error}); restore it, or delete it.") from error
     stage = training["stage"]
     return {
         "stage": stage,
         "seed": training["config"][stage]["seed"],
         "steps": max((row["step"] for row in history), default=0),
-        "left_out": training.get("left_out", []),
+        "left_out": training["left_out"],
     }, history
 
 
 def _write_json(path: Path, value: dict[str, Any]) -> None:
-    _write(path, json.dumps(value, indent=2) + "\n")
+    _write(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
 def _write(path: Path, text: str) -> None:

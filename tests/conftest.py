@@ -23,7 +23,7 @@ import httpx
 import pytest
 from stub import StubModel, write_voice
 
-from raclap import search
+from raclap import checkpoint, search
 from raclap.__main__ import main
 from raclap.corpus import Clip
 from raclap.index import Gallery
@@ -179,7 +179,8 @@ def crowded(address: str, engine: Engine) -> Iterator[httpx.Response]:
 def model(monkeypatch: pytest.MonkeyPatch) -> StubModel:
     """Answer every request for a checkpoint with the stub."""
     model = StubModel()
-    monkeypatch.setattr(search, "open_reader", lambda checkpoint: Reader(model))
+    for place in (checkpoint, search):
+        monkeypatch.setattr(place, "open_reader", lambda _: Reader(model))
     return model
 
 

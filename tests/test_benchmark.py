@@ -11,6 +11,7 @@ import pytest
 
 from raclap import audio, benchmark, nearest, precision, rivals, timings
 from raclap.__main__ import main
+from raclap.config import InputError
 from raclap.index import Gallery
 from raclap.search import BUNDLED, ROOT
 
@@ -33,6 +34,9 @@ def test_clips_last_from_two_to_ten_seconds(gallery):
     waves = benchmark.clips(gallery, 5)
     assert [len(wave) / audio.RATE_HZ for wave in waves] == [2, 4, 6, 8, 10]
     assert all(np.abs(wave).max() > 0.01 for wave in waves)
+    alone = Gallery.build(gallery.vectors[:1], gallery.clips[:1], "")
+    with pytest.raises(InputError, match="too little for 200 clips of 2 to 10 s"):
+        benchmark.clips(alone, 200)
 
 
 def test_made_vectors_resemble_the_gallerys(gallery):

@@ -33,7 +33,7 @@ def label(report, **about):
 
 def test_the_difference_has_a_paired_t_interval_and_a_narrower_bootstrap(report):
     better = [shift(report, gain) for gain in GAINS]
-    found = differences.compare({"ess": [report] * 5, "ra": better, "same": [report] * 5})
+    found = differences.subtract({"ess": [report] * 5, "ra": better, "same": [report] * 5})
     assert set(found["differences"]) == {"ra", "same"}
     gain = found["differences"]["ra"]["paired"]["ravdess"]["speech_to_text"]["map10"]
     exact = scipy.stats.ttest_rel(GAINS, [0] * 5).confidence_interval(0.95)
@@ -54,13 +54,13 @@ def test_seeds_are_paired_so_that_what_they_share_cancels(report):
     shared = (0.3, 0.0, 0.2, 0.1, 0.4)
     base = [shift(report, by) for by in shared]
     better = [shift(run, 0.02) for run in base]
-    found = differences.compare({"ess": base, "ra": better})["differences"]["ra"]
+    found = differences.subtract({"ess": base, "ra": better})["differences"]["ra"]
     gain = found["partial"]["ravdess"]["precision10"]
     assert (gain["low"], gain["high"]) == pytest.approx((0.02, 0.02))
 
 
 def test_one_seed_has_no_interval_and_the_page_says_so(report):
-    found = differences.compare({"ess": [report], "ra": [shift(report, 0.02)]})
+    found = differences.subtract({"ess": [report], "ra": [shift(report, 0.02)]})
     gain = found["differences"]["ra"]["partial"]["ravdess"]["precision10"]
     assert gain["mean"] == pytest.approx(0.02)
     assert (gain["low"], gain["high"]) == (None, None)
@@ -73,17 +73,17 @@ def test_one_seed_has_no_interval_and_the_page_says_so(report):
 
 def test_what_cannot_be_compared_is_refused(report):
     with pytest.raises(InputError, match="different test clips"):
-        differences.compare({"a": [report], "b": [label(report, manifest="else")]})
+        differences.subtract({"a": [report], "b": [label(report, manifest="else")]})
     with pytest.raises(InputError, match="equally many seeds"):
-        differences.compare({"a": [report], "b": [report, report]})
+        differences.subtract({"a": [report], "b": [report, report]})
     with pytest.raises(InputError, match="two or more models"):
-        differences.compare({"a": [report]})
+        differences.subtract({"a": [report]})
     once = label(report, checkpoint="x")
     with pytest.raises(InputError, match="'b' has two reports of one checkpoint"):
-        differences.compare({"a": [report, report], "b": [once, once]})
+        differences.subtract({"a": [report, report], "b": [once, once]})
     zero, one = (label(report, trained={"stage": "ra", "seed": seed}) for seed in (0, 1))
     with pytest.raises(InputError, match=r"place 1 .* seeds \[0, 1\]"):
-        differences.compare({"a": [zero, one], "b": [one, zero]})
+        differences.subtract({"a": [zero, one], "b": [one, zero]})
 
 
 def test_the_picture_shows_the_main_figures_and_their_intervals(report, tmp_path, monkeypatch):
@@ -91,7 +91,7 @@ def test_the_picture_shows_the_main_figures_and_their_intervals(report, tmp_path
     monkeypatch.setattr(differences, "save", lambda figures, folder: drawn.append(figures))
     for seeds in (5, 1):
         better = [shift(report, gain) for gain in GAINS[:seeds]]
-        found = differences.compare({"ess": [report] * seeds, "ra": better})
+        found = differences.subtract({"ess": [report] * seeds, "ra": better})
         differences.illustrate(found, tmp_path)
     several, one = (figures["differences"] for figures in drawn)
     axes = several.axes[0]

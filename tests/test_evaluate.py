@@ -205,6 +205,19 @@ def test_the_grammar_gives_a_report_that_json_can_hold():
 
 
 @pytest.mark.usefixtures("plain_wording")
+@pytest.mark.parametrize("count", [2, 3])
+def test_few_clips_give_a_report_that_json_can_hold(count):
+    clips = [
+        Clip(id=f"{n}", path="", corpus="c", gender=("male", "female")[n % 2]) for n in range(count)
+    ]
+    speech = unit(np.random.default_rng(0).normal(size=(count, 32)))
+    found = evaluate.report(clips, speech, guess, protocol=SMALL)
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    # Of so few some resamples hold one clip alone, whose t is infinite.
+    assert None in found["paraphrase"]["c"]["t"].values()
+
+
+@pytest.mark.usefixtures("plain_wording")
 @pytest.mark.parametrize("speech", [np.ones((3, 2)), np.ones(40), np.full((40, 2), np.nan)])
 def test_vectors_that_do_not_match_the_clips_are_refused(speech):
     with pytest.raises(InputError, match="40 clips"):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from raclap import essr, evaluate
+from raclap import essr, evaluate, reports
 from raclap.__main__ import main
 
 pytestmark = pytest.mark.usefixtures("model")
@@ -20,6 +20,7 @@ def benchmark(voices, monkeypatch):
     (voices / "manifest.csv").write_text(
         "id,path,corpus,split,gender\na,clips/100.wav,hums,test,male\n"
         "b,clips/250.wav,hums,train,female\nc,clips/190.wav,calls,test,female\n"
+        "d,clips/100.wav,hums,test,male\ne,clips/190.wav,calls,test,female\n"
     )
     asked = {}
 
@@ -49,7 +50,7 @@ def test_evaluate_leaves_figures_tables_and_pictures(voices, tmp_path, run, benc
     assert result["report"] == str(report)
     assert result["figures"]["partial"] == {"pooled": {"precision10": 0.5}}
     assert json.loads(report.read_text())["partial"]["pooled"]["precision10"]["low"] == 0.4
-    assert [clip.id for clip in benchmark["clips"]] == ["a", "c"]
+    assert [clip.id for clip in benchmark["clips"]] == ["a", "c", "d", "e"]
     drawn = sorted(path.name for path in (tmp_path / "new" / "r").iterdir())
     assert drawn == ["emotion-hums.png", "paired.png", "training.png"]
     assert sorted(Path(picture).name for picture in result["pictures"]) == drawn
@@ -64,15 +65,41 @@ def test_evaluate_leaves_out_what_is_not_wanted(voices, tmp_path, run, benchmark
     flags = ["--corpus", "hums", "--no-figures", "--checkpoint", tmp_path]
     report = tmp_path / "r.json"
     result = run("evaluate", "--manifest", voices / "manifest.csv", "--output", report, *flags)
-    assert [clip.id for clip in benchmark["clips"]] == ["a"]
+    assert [clip.id for clip in benchmark["clips"]] == ["a", "d"]
     assert result["pictures"] == []
     assert result["trained"] is None
     assert not (tmp_path / "r").exists()
     assert "](<" not in (tmp_path / "r.md").read_text()
 
 
+@pytest.mark.parametrize(
+    ("name", "text"), [("training.json", '{"stage": "ra"}'), ("history.jsonl", '{"step": 1}\n{')]
+)
+def test_a_damaged_record_of_the_training_is_told(voices, tmp_path, refused, benchmark, name, text):
+    (tmp_path / "training.json").write_text('{"stage": "ra", "config": {"ra": {"seed": 0}}}')
+    (tmp_path / "history.jsonl").write_text("")
+    (tmp_path / name).write_text(text)
+    flags = ["--manifest", voices / "manifest.csv", "--output", tmp_path / "r.json"]
+    assert f"{name} is damaged" in refused("evaluate", *flags, "--checkpoint", tmp_path)
+
+
+def test_a_corpus_of_one_clip_is_refused_before_a_model_is_loaded(
+    voices, tmp_path, refused, monkeypatch
+):
+    monkeypatch.setattr(reports, "opened", None)
+    (voices / "m.csv").write_text("id,path,corpus,split,gender\na,clips/100.wav,c,test,male\n")
+    flags = ["--manifest", voices / "m.csv", "--output", tmp_path / "r.json"]
+    assert "'c' has 1 clip" in refused("evaluate", *flags)
+
+
+def test_what_json_cannot_hold_is_never_written(tmp_path):
+    with pytest.raises(ValueError, match="JSON"):
+        reports._write_json(tmp_path / "r.json", {"mean": float("nan")})
+    assert not (tmp_path / "r.json").exists()
+
+
 @pytest.fixture
-def reports(voices, tmp_path, run, benchmark, monkeypatch) -> Path:
+def reported(voices, tmp_path, run, benchmark, monkeypatch) -> Path:
     """Reports of two models over two seeds; ``ra`` is better by 1 and by 3 points."""
     for seed in (0, 1):
         for name, gain in (("ess", 0), ("ra", 0.01 + 0.02 * seed)):
@@ -87,7 +114,7 @@ def reports(voices, tmp_path, run, benchmark, monkeypatch) -> Path:
     return tmp_path
 
 
-def test_compare_subtracts_over_seeds(reports, run):
+def test_compare_subtracts_over_seeds(reported, run):
     groups = ["ess=ess0.json,ess1.json", "ra=ra0.json,ra1.json"]
     found = run("evaluate", "--compare", *groups, "--output", "new/c.json")
     gain = found["differences"]["ra"]["partial"]["pooled"]["precision10"]
@@ -101,13 +128,13 @@ def test_compare_subtracts_over_seeds(reports, run):
     assert Path("new/c/differences.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_compare_of_bare_files_names_them_and_writes_nothing(reports, capsys):
-    before = sorted(reports.rglob("*"))
+def test_compare_of_bare_files_names_them_and_writes_nothing(reported, capsys):
+    before = sorted(reported.rglob("*"))
     assert main(["evaluate", "--compare", "ess0.json", "ra1.json"]) == 0
     out, err = capsys.readouterr()
     assert json.loads(out)["about"]["base"] == "ess0"
     assert "training seed is unknown" in err
-    assert sorted(reports.rglob("*")) == before
+    assert sorted(reported.rglob("*")) == before
 
 
 @pytest.mark.parametrize(
@@ -121,6 +148,7 @@ def test_compare_of_bare_files_names_them_and_writes_nothing(reports, capsys):
         (["--compare", "ess0.json", "voices/manifest.csv"], "manifest.csv"),
         (["--compare", "ess0.json", "nowhere.json"], "nowhere.json"),
         (["--compare", "ess0.json", "ra0.json", "--corpus", "hums"], "--corpus"),
+        (["--compare", "ess0.json", "ra0.json", "--split", "valid"], "--split"),
         (["--compare", "ess0.json", "ra0.json", "--output", "c.txt"], ".json"),
         (["--compare", "ess0.json", "ra0.json", "--manifest", "m.csv"], "not allowed"),
         (["--manifest", "voices/manifest.csv"], "--output"),
@@ -129,5 +157,5 @@ def test_compare_of_bare_files_names_them_and_writes_nothing(reports, capsys):
         ([], "required"),
     ],
 )
-def test_a_wrong_evaluation_gets_one_sentence(reports, refused, argv, words):
+def test_a_wrong_evaluation_gets_one_sentence(reported, refused, argv, words):
     assert words in refused("evaluate", *argv)
