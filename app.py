@@ -41,9 +41,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Imports of several seconds wait until --help and mistyped flags have had their answer.
     from starlette.middleware import Middleware
 
+    from raclap.checkpoint import CHECKPOINT
     from raclap.config import InputError
     from raclap.interface import build, launch_options
-    from raclap.search import CHECKPOINT, Engine
+    from raclap.search import Engine
     from raclap.shelf import Shelf
 
     checkpoint = args.checkpoint or str(CHECKPOINT)

@@ -108,7 +108,6 @@ class Objective:
         if self.config.positives == "style":
             fits = metrics.satisfied(said, clips).T  # (clips, texts)
             fits = torch.from_numpy(fits).to(logits.device, logits.dtype)
-            fits.fill_diagonal_(1.0)
         if self.config.loss == "sigmoid":
             return loss.sigmoid(logits + self.bias, fits)
         if fits is None:

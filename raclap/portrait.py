@@ -11,7 +11,8 @@ import numpy as np
 from markupsafe import Markup
 
 from raclap.cards import meter
-from raclap.search import Level, Moment, Reading
+from raclap.reading import Level, Reading
+from raclap.timeline import Moment
 from raclap.words import TITLES, signed, word
 
 _SURELY = ((0.85, "very likely"), (0.6, "likely"), (0.35, "possibly"), (0.0, "perhaps"))

@@ -124,12 +124,6 @@ def _measure(waveform: np.ndarray) -> Prosody:
     )
 
 
-def contour(waveform: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return F0 in Hz (T,), 0 where unvoiced, and level in dBFS (T,), every 10 ms."""
-    frames, spectrum, level = _analyse(waveform)
-    return _track(spectrum, frames)[0], level
-
-
 def _analyse(waveform: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Frames (T, _WINDOW), their power spectra (T, _FFT / 2 + 1), their level in dBFS (T,)."""
     frames = _frames(waveform)

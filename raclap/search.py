@@ -24,7 +24,7 @@ from raclap.evidence import Account, Relevance, accounts, word_by_time
 from raclap.index import Gallery
 from raclap.milvus import is_address
 from raclap.query import check_text
-from raclap.reading import ANYONE, Level, Reader, Reading, text_vectors
+from raclap.reading import ANYONE, Reader, Reading, text_vectors
 from raclap.sketch import Sketch, sketch
 from raclap.style import Style
 from raclap.timeline import Moment, follow
@@ -32,19 +32,7 @@ from raclap.timeline import Moment, follow
 if TYPE_CHECKING:
     from raclap.model import RACLAP
 
-__all__ = [
-    "BUNDLED",
-    "CHECKPOINT",
-    "Comparison",
-    "Engine",
-    "Explanation",
-    "Hit",
-    "Level",
-    "Moment",
-    "Reading",
-    "check_text",
-    "open_reader",
-]
+__all__ = ["BUNDLED", "ROOT", "Engine", "Explanation", "Hit"]
 
 ROOT = Path(__file__).resolve().parent.parent
 BUNDLED = ROOT / "assets" / "gallery"

@@ -27,7 +27,6 @@ from raclap.lexicon import (
     prompt_frames,
     wordings,
 )
-from raclap.query import mentioned, normalize
 from raclap.style import LEVELS, Style
 
 __all__ = [
@@ -35,8 +34,6 @@ __all__ = [
     "WIDE",
     "Description",
     "describe",
-    "mentioned",
-    "normalize",
     "partial",
     "prompts",
 ]

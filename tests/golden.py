@@ -15,8 +15,9 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from raclap import precision
+from raclap.checkpoint import CHECKPOINT
 from raclap.model import RACLAP
-from raclap.search import BUNDLED, CHECKPOINT
+from raclap.search import BUNDLED
 
 FILE = Path(__file__).with_name("golden.npz")
 CLIPS = sorted((BUNDLED / "clips").iterdir())[::18][:20]

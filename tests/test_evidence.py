@@ -17,11 +17,12 @@ from torch.nn.functional import normalize
 from toys import tiny_model
 
 from raclap import audio, wording
+from raclap.checkpoint import CHECKPOINT
 from raclap.evidence import accounts, shapley, word_by_time
 from raclap.index import Gallery
 from raclap.model import RACLAP
 from raclap.reading import ANYONE
-from raclap.search import BUNDLED, CHECKPOINT, Engine
+from raclap.search import BUNDLED, Engine
 from raclap.style import ATTRIBUTES, Style
 from raclap.towers import statistics
 

@@ -8,7 +8,8 @@ from dataclasses import replace
 from conftest import HOSTILE_NAME, HOSTILE_TEXT
 
 from raclap.portrait import course, portrait, sentence
-from raclap.search import Level, Moment, Reading
+from raclap.reading import Level, Reading
+from raclap.timeline import Moment
 from raclap.words import counted, ended
 
 READ = Reading(

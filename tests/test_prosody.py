@@ -10,7 +10,7 @@ from scipy.signal import butter, lfilter, sosfilt
 
 from raclap import prosody
 from raclap.audio import RATE_HZ
-from raclap.prosody import HOP_SECONDS, NAMES, contour, measure
+from raclap.prosody import HOP_SECONDS, NAMES, measure
 from raclap.style import ATTRIBUTES, levels
 
 
@@ -68,7 +68,8 @@ def test_tremor_is_told_from_a_steady_voice():
 
 def test_the_contour_follows_the_voice():
     silence = np.zeros(RATE_HZ // 2, dtype=np.float32)
-    f0_hz, level = contour(np.concatenate([silence, vowel(150), silence]))
+    frames, spectrum, level = prosody._analyse(np.concatenate([silence, vowel(150), silence]))
+    f0_hz = prosody._track(spectrum, frames)[0]
     spoken = slice(int(0.55 / HOP_SECONDS), int(1.45 / HOP_SECONDS))
     assert f0_hz.shape == level.shape == (201,)
     assert f0_hz[spoken] == pytest.approx(150, rel=0.03)

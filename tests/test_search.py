@@ -15,11 +15,13 @@ from safetensors import SafetensorError
 from stub import StubModel, write_voice
 
 from raclap import audio, intake, reading, timeline, wording
+from raclap.checkpoint import open_reader
 from raclap.config import InputError, RelationConfig
 from raclap.corpus import Clip
 from raclap.index import Gallery
+from raclap.query import check_text
 from raclap.reading import Reader
-from raclap.search import Engine, check_text, open_reader
+from raclap.search import Engine
 from raclap.style import ATTRIBUTES, VALUES
 
 

@@ -20,9 +20,10 @@ import soundfile
 from gradio_client import Client, handle_file
 
 from raclap import audio, denial, essr, lexicon
+from raclap.checkpoint import CHECKPOINT
 from raclap.model import RACLAP
 from raclap.reading import surely
-from raclap.search import BUNDLED, CHECKPOINT, Engine
+from raclap.search import BUNDLED, Engine
 
 ROOT = Path(__file__).parents[1]
 LIMIT_BYTES = 95 * 2**20

@@ -153,15 +153,6 @@ def test_overlap_by_hand(a, b, value):
     assert overlap(Style(**a), Style(**b)) == pytest.approx(value)
 
 
-def test_satisfies_needs_every_value_mentioned():
-    clip = Style(emotion="sad", gender="male", pitch="low")
-    assert clip.satisfies(Style())
-    assert clip.satisfies(Style(emotion="sad", pitch="low"))
-    assert not clip.satisfies(Style(emotion="sad", pitch="high"))
-    assert not clip.satisfies(Style(emotion="sad", speed="low"))  # unknown is not satisfied
-    assert not Style(emotion="sad").satisfies(clip)
-
-
 def test_only_forgets_the_rest():
     clip = Style(emotion="sad", gender="male", pitch="low")
     assert clip.only(("gender", "speed")).known == {"gender": "male"}
