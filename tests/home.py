@@ -23,6 +23,7 @@ class Host(ThreadingHTTPServer):
         cuts: after how many bytes of each answer in turn the connection breaks.
         ranges: whether parts are served.
         tagged: whether answers have an ETag.
+        weak: whether that stands for what means the same, which may be other bytes.
         sized: whether answers tell their length.
         answers: status codes to give first.
         redirects: path -> where to send instead.
@@ -40,6 +41,7 @@ class Host(ThreadingHTTPServer):
         self.answers: list[int] = []
         self.redirects: dict[str, str] = {}
         self.ranges = self.tagged = self.sized = True
+        self.weak = False
         self.seconds = 0.0
         self.asked: list[tuple[str, str]] = []
         self.sent = 0
@@ -92,6 +94,7 @@ class _Answer(BaseHTTPRequestHandler):
             self.send_response(404)
             return self._end()
         tag = f'"{hashlib.sha1(body).hexdigest()}"'
+        tag = f"W/{tag}" if host.weak else tag
         same = self.headers.get("If-Range", tag) == tag
         start = int(wanted[6:-1]) if wanted and host.ranges and same else 0
         if start >= len(body) > 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 
 import pytest
 import scipy.stats
@@ -35,6 +36,7 @@ def test_the_difference_has_a_paired_t_interval_and_a_narrower_bootstrap(report)
     better = [shift(report, gain) for gain in GAINS]
     found = differences.subtract({"ess": [report] * 5, "ra": better, "same": [report] * 5})
     assert set(found["differences"]) == {"ra", "same"}
+    assert "ceiling" not in found["differences"]["ra"]  # no model's
     gain = found["differences"]["ra"]["paired"]["ravdess"]["speech_to_text"]["map10"]
     exact = scipy.stats.ttest_rel(GAINS, [0] * 5).confidence_interval(0.95)
     assert gain["mean"] == pytest.approx(0.03)
@@ -72,8 +74,10 @@ def test_one_seed_has_no_interval_and_the_page_says_so(report):
 
 
 def test_what_cannot_be_compared_is_refused(report):
-    with pytest.raises(InputError, match="different test clips"):
-        differences.subtract({"a": [report], "b": [label(report, manifest="else")]})
+    for name in ("manifest", *asdict(SMALL)):
+        if name != "resamples":  # which moves intervals alone
+            with pytest.raises(InputError, match="different test clips"):
+                differences.subtract({"a": [report], "b": [label(report, **{name: "else"})]})
     with pytest.raises(InputError, match="equally many seeds"):
         differences.subtract({"a": [report], "b": [report, report]})
     with pytest.raises(InputError, match="two or more models"):

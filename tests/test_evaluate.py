@@ -7,10 +7,11 @@ import random
 
 import numpy as np
 import pytest
+import scipy.stats
 from stub import StubModel, write_voice
 from toys import AXES, NAMES, SMALL, guess, hear, know, make_clips, plain_wording, unit
 
-from raclap import essr, evaluate
+from raclap import essr, evaluate, metrics
 from raclap.config import InputError
 from raclap.corpus import Clip
 from raclap.essr import DIRECTIONS, Protocol
@@ -75,6 +76,24 @@ def test_knowing_nothing_scores_what_is_reported_as_chance():
             assert abs(np.mean(drawn) - expected["mean"]) < 5 * error + 1e-3, (section, path)
             compared += 1
     assert compared == 2 * 8 + 2 * 7 + 1 + 2 * 6
+
+
+@pytest.mark.usefixtures("plain_wording")
+def test_a_resample_of_faithful_draws_clips_together_with_their_descriptions():
+    clips = make_clips(12)
+    speech = unit(hear(clips) + np.random.default_rng(1).normal(0, 0.2, (12, len(AXES))))
+    bench = essr.Bench(clips, speech, know, SMALL)
+    rows = bench.sample(np.arange(12), SMALL.pairs, 6)
+    said = [bench.said["unseen"][row][0] for row in rows]
+    scores = bench.similarity(rows, [each.text for each in said])
+    truth = metrics.overlaps(bench.codes[rows], metrics.codes([each.style for each in said]))
+    drawn = []
+    for count in bench.resample(12).astype(int):
+        both = np.repeat(np.arange(12), count)
+        pairs = (each[np.ix_(both, both)].ravel() for each in (scores, truth.round(9)))
+        drawn.append(scipy.stats.spearmanr(*pairs).statistic)
+    found = essr.faithful(bench, np.arange(12))["faithful", "spearman"]
+    assert (found.low, found.high) == pytest.approx(np.percentile(drawn, (2.5, 97.5)))
 
 
 @pytest.mark.usefixtures("plain_wording")
@@ -218,9 +237,11 @@ def test_few_clips_give_a_report_that_json_can_hold(count):
 
 
 @pytest.mark.usefixtures("plain_wording")
-@pytest.mark.parametrize("speech", [np.ones((3, 2)), np.ones(40), np.full((40, 2), np.nan)])
+@pytest.mark.parametrize(
+    "speech", [np.ones((3, len(AXES))), np.ones(40), np.full((40, len(AXES)), np.nan)]
+)
 def test_vectors_that_do_not_match_the_clips_are_refused(speech):
-    with pytest.raises(InputError, match="40 clips"):
+    with pytest.raises(InputError, match="one finite vector for each of 40 clips"):
         evaluate.report(make_clips(40), speech, know)
 
 

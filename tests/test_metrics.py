@@ -174,6 +174,17 @@ def test_chance_is_the_mean_over_random_orders(generator):
         np.testing.assert_allclose(exact[1:], np.mean(drawn, axis=0)[1:], atol=0.01)
 
 
+def test_chance_in_a_gallery_of_fewer_than_ten_is_to_find_all():
+    assert metrics.chance_precision(np.array([[True, True, False, False]])) == [1]
+
+
+def test_an_interval_leaves_out_samples_that_are_unknown():
+    samples = np.array([np.nan, *np.linspace(0, 1, 101), np.nan])
+    found = metrics.interval(0.5, samples)
+    assert (found.low, found.high) == pytest.approx((0.025, 0.975))
+    assert metrics.interval(0.5, samples[:1]).plain() == {"mean": 0.5, "low": None, "high": None}
+
+
 def test_chance_ranks_are_the_mean_over_all_ranks():
     for size in (4, 200):
         found, rank = metrics.chance_ranks(size), np.arange(size)

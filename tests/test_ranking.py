@@ -32,6 +32,12 @@ def test_a_direction_of_no_length_moves_nothing():
     )
 
 
+def test_a_blend_that_comes_to_nothing_is_no_error():
+    with np.errstate(all="raise"):
+        moved = blend(unit(0.0)[0], -unit(0.0), [1.0])
+    assert moved.tolist() == [0, 0]
+
+
 def test_a_varied_answer_has_few_of_a_speaker_and_none_twice():
     vectors = unit(0, 0.5, 1, 1.5, 2, 2.001)
     speakers = ["ann", "ann", "ann", "bob", "", ""]

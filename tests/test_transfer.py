@@ -87,6 +87,18 @@ def test_without_version_or_checksum_nothing_is_joined(host, tmp_path):
     assert ranges(host) == ["", ""]
 
 
+def test_a_weak_version_joins_nothing(host, tmp_path):
+    host.cuts, host.weak = [100_000], True
+    assert fetch(host, tmp_path / "a.zip") == SHA256
+    assert ranges(host) == ["", ""]
+
+
+def test_any_number_of_cuts_is_survived_while_something_comes(host, tmp_path):
+    host.cuts = [20_000] * 9
+    assert fetch(host, tmp_path / "a.zip") == SHA256
+    assert len(host.asked) == 10
+
+
 def test_a_beginning_of_another_version_is_found_by_the_checksum(host, tmp_path):
     host.tagged = False
     (tmp_path / "a.zip.part").write_bytes(b"?" * 1000)
