@@ -15,13 +15,11 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-import json
 import logging
 import os
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +95,7 @@ def _findings(
     context.enable_progress_bars = False  # the caller has one of its own
     context.print_on_execution_start = False
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # errors are told below
-    rows = [{"key": key, "clip": json.dumps(asdict(clip))} for key, clip in clips.items()]
+    rows = [{"key": key, "clip": clip.to_json()} for key, clip in clips.items()]
     shards = -(-len(rows) // SHARD)
     workers = min(workers or int(ray.cluster_resources().get("CPU", 1)), shards)
     shared = ray.data.from_items(rows, override_num_blocks=shards)
@@ -139,7 +137,7 @@ class _Worker:
     def __call__(self, shard: dict[str, Any]) -> dict[str, list[str]]:
         """Examine one shard: a line a clip, or why there is none."""
         clips = {
-            key: _clip(record)
+            key: Clip.from_json(record)
             for key, record in zip(shard["key"].tolist(), shard["clip"].tolist(), strict=True)
         }
         found: dict[str, list[str]] = {"line": [], "key": [], "reason": []}
@@ -149,8 +147,3 @@ class _Worker:
             found["line"].append("" if failed else line_of(key, finding))
             found["reason"].append(finding if failed else "")
         return found
-
-
-def _clip(record: str) -> Clip:
-    values = json.loads(record)
-    return Clip(**values | {"descriptions": tuple(values["descriptions"])})

@@ -192,7 +192,7 @@ class Collection:
         known = {row: clip for row in rows if (clip := self._records.get(row))}
         new = [row for row in dict.fromkeys(rows) if row not in known]
         if new:
-            known |= dict(zip(new, map(milvus.clip_of, self.fetch(new, "record")), strict=True))
+            known |= dict(zip(new, map(Clip.from_json, self.fetch(new, "record")), strict=True))
         return [known[row] for row in rows]
 
     def row(self, id: str) -> int | None:
@@ -209,7 +209,7 @@ class Collection:
 
     def _remember(self, found: Iterable[tuple[int, str]]) -> None:
         for row, record in found:
-            self._records[row] = milvus.clip_of(record)
+            self._records[row] = Clip.from_json(record)
         while len(self._records) > _KEPT:
             self._records.popitem(last=False)
 
@@ -245,7 +245,7 @@ class _Clips(Sequence):
         return self._owner.records([int(row)])[0]
 
     def __iter__(self) -> Iterator[Clip]:
-        return (milvus.clip_of(each["record"]) for each in self._owner.read(["record"]))
+        return (Clip.from_json(each["record"]) for each in self._owner.read(["record"]))
 
 
 class _Vectors:

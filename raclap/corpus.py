@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import json
 import math
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import soundfile
 
 from raclap import tables
 from raclap.config import InputError
-from raclap.layouts import LAYOUTS, Row, audio_files, scan
+from raclap.layouts import LAYOUTS, Row, scan
 from raclap.prosody import Prosody
 from raclap.style import ATTRIBUTES, VALUES, Style, canonical_emotion, levels
 
@@ -70,6 +71,16 @@ class Clip:
     def style(self) -> Style:
         """The attributes of this clip that a description may mention."""
         return Style(**{name: getattr(self, name) for name in ATTRIBUTES})
+
+    def to_json(self) -> str:
+        """Write the record as one line of JSON."""
+        return json.dumps(asdict(self), ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, record: str) -> Clip:
+        """Read what `to_json` wrote."""
+        values = json.loads(record)
+        return cls(**values | {"descriptions": tuple(values["descriptions"])})
 
 
 _TEXTS = tuple(f.name for f in fields(Clip) if f.name not in ("seconds", "descriptions"))
@@ -220,32 +231,6 @@ def build(
                 f"found {', '.join([*labels][:3])}. Map {attribute} to another column."
             )
     return _with_splits(clips)
-
-
-def folder(root: str | Path) -> list[Clip]:
-    """Take every audio file under a folder, with nothing known but its length.
-
-    Args:
-        root: The folder; wav, flac, mp3, ogg and opus files at any depth count.
-
-    Returns:
-        The clips, sorted by path. An id is the path under `root` without suffix, or with it where
-        two files differ in nothing else.
-
-    Raises:
-        InputError: `root` is not a folder or holds no audio.
-    """
-    root = Path(root).absolute()
-    paths = audio_files(root)
-    if not paths:
-        raise InputError(f"{root} holds no audio; put wav, flac, mp3, ogg or opus files there.")
-    alike = Counter(path.with_suffix("") for path in paths)
-    clips = []
-    for path in paths:
-        named = path if alike[path.with_suffix("")] > 1 else path.with_suffix("")
-        id_ = named.relative_to(root).as_posix()
-        clips.append(Clip(id=id_, path=str(path), seconds=_length(path)))
-    return clips
 
 
 def _from_row(corpus: str, row: Row) -> Clip:

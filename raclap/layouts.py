@@ -15,9 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from raclap.audio import SUFFIXES
 from raclap.config import InputError
-
-AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,7 +272,7 @@ def audio_files(root: Path) -> list[Path]:
     """
     if not root.is_dir():
         raise InputError(f"There is no folder {root}; give the folder that holds the audio.")
-    found = (p for p in root.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES and p.is_file())
+    found = (p for p in root.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
     return sorted(path for path in found if not path.name.startswith("."))
 
 

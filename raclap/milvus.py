@@ -159,12 +159,6 @@ def save(
         client.close()
 
 
-def clip_of(record: str) -> Clip:
-    """Return the record that a row keeps as JSON."""
-    values = json.loads(record)
-    return Clip(**values | {"descriptions": tuple(values["descriptions"])})
-
-
 @contextmanager
 def told(address: str | Path, hint: str = "") -> Iterator[None]:
     """Turn the engine's complaints into a sentence, which ends with a hint if there is one."""
@@ -259,7 +253,7 @@ def _create_card(client: MilvusClient, collection: str) -> None:
 
 
 def _entity(row: int, clip: Clip, vector: np.ndarray) -> dict[str, Any]:
-    record = json.dumps(asdict(clip), ensure_ascii=False)
+    record = clip.to_json()
     if not sayable(record):
         raise InputError(
             f"The record of clip {clip.id!r} cannot be kept in Milvus; it must be of at most "

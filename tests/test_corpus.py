@@ -14,7 +14,7 @@ import pytest
 import soundfile
 
 from raclap.config import InputError
-from raclap.corpus import SPLITS, Clip, build, folder, read_manifest, select, write_manifest
+from raclap.corpus import SPLITS, Clip, build, read_manifest, select, write_manifest
 from raclap.layouts import LAYOUTS
 from raclap.style import Style
 from raclap.tables import parse_columns
@@ -561,26 +561,6 @@ def test_what_build_refuses(tmp_path):
         build("textrolspeech", tmp_path, table=tmp_path / "gone.csv")
     with pytest.raises(InputError, match="does not name a column"):
         parse_columns("path")
-
-
-# ---- any folder
-
-
-def test_folder_takes_all_audio_and_knows_nothing(tmp_path):
-    put(tmp_path, "b/x.MP3", "a.flac", "notes.txt", "b/._x.wav", "b/y.ogg", "b/y.opus")
-    soundfile.write(tmp_path / "tone.wav", np.zeros(8000, np.float32), 16000)
-    assert folder(tmp_path) == [
-        Clip(id="a", path=str(tmp_path / "a.flac")),
-        Clip(id="b/x", path=str(tmp_path / "b/x.MP3")),
-        Clip(id="b/y.ogg", path=str(tmp_path / "b/y.ogg")),
-        Clip(id="b/y.opus", path=str(tmp_path / "b/y.opus")),
-        Clip(id="tone", path=str(tmp_path / "tone.wav"), seconds=0.5),
-    ]
-
-
-def test_folder_without_audio(tmp_path):
-    with pytest.raises(InputError, match="holds no audio"):
-        folder(put(tmp_path, "notes.txt"))
 
 
 def test_corpora_are_kept_or_left_out_by_name():
