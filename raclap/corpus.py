@@ -84,6 +84,7 @@ class Clip:
 
 
 _TEXTS = tuple(f.name for f in fields(Clip) if f.name not in ("seconds", "descriptions"))
+_VERBATIM = ("id", "path", "text")  # the others are labels
 
 
 def measured(clip: Clip, figures: Prosody) -> Clip:
@@ -94,13 +95,14 @@ def measured(clip: Clip, figures: Prosody) -> Clip:
     return replace(clip, **{name: level or getattr(clip, name) for name, level in found.items()})
 
 
-def read_manifest(path: str | Path) -> list[Clip]:
+def read_manifest(path: str | Path, *, present: bool = True) -> list[Clip]:
     """Read a manifest; labels are put into the project's words, paths are made absolute.
 
     Args:
         path: CSV file in UTF-8 with at least the columns `id` and `path`. Relative paths are taken
-            from the manifest's own folder; unknown columns are ignored; every `description*`
-            column adds a description.
+            from the manifest's own folder; unknown and unnamed columns are ignored; every
+            `description*` column adds a description. Labels lose the blanks around them.
+        present: whether every file must be there; what is known of a clip may outlive its file.
 
     Returns:
         One clip a row, in the order of the file.
@@ -114,7 +116,7 @@ def read_manifest(path: str | Path) -> list[Clip]:
     line_of: dict[str, int] = {}
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, restkey="", restval=None)
+            reader = csv.DictReader(file)
             header = reader.fieldnames or []
             for column in ("id", "path"):
                 if column not in header:
@@ -125,9 +127,9 @@ def read_manifest(path: str | Path) -> list[Clip]:
                     )
             for row in reader:
                 where = f"{path}, line {reader.line_num}"
-                if "" in row or None in row.values():
+                if None in row or None in row.values():  # more fields, or fewer
                     raise InputError(f"{where}: not as many fields as the header's {len(header)}.")
-                clip = _clip(row, path.parent, where)
+                clip = _clip(row, path.parent, where, present)
                 if clip.id in line_of:
                     raise InputError(
                         f"{where}, column id: '{clip.id}' is already on line {line_of[clip.id]}; "
@@ -176,15 +178,18 @@ def write_manifest(
     described = [f"description_{number}" for number in range(1, most + 1)]
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([*_TEXTS, "seconds", *described])
+        plain = csv.writer(file, lineterminator="\n")
+        quoted = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
+        plain.writerow([*_TEXTS, "seconds", *described])
         for clip in clips:
             row = {name: getattr(clip, name) for name in _TEXTS}
             location = Path(clip.path).absolute()
             inside = location.is_relative_to(base)
             row["path"] = (location.relative_to(base) if inside else location).as_posix()
             blanks = [""] * (most - len(clip.descriptions))
-            writer.writerow([*row.values(), f"{clip.seconds:.3f}", *clip.descriptions, *blanks])
+            values = [*row.values(), f"{clip.seconds:.3f}", *clip.descriptions, *blanks]
+            # To a reader a bare \r ends a row, but a plain writer does not quote it.
+            (quoted if any("\r" in value for value in values) else plain).writerow(values)
 
 
 def build(
@@ -286,14 +291,17 @@ def _length(path: Path) -> float:
         return 0.0
 
 
-def _clip(row: Mapping[str, str], folder: Path, where: str) -> Clip:
+def _clip(row: Mapping[str, str], folder: Path, where: str, present: bool) -> Clip:
     """Check and canonicalise one row of a manifest; `where` begins every complaint."""
-    texts = {name: row.get(name, "").strip() for name in _TEXTS}
+    texts = {name: row.get(name, "") for name in _TEXTS}
+    texts = {name: text if name in _VERBATIM else text.strip() for name, text in texts.items()}
     for name in ("id", "path"):
-        if not texts[name]:
+        if not texts[name].strip():
             raise InputError(f"{where}, column {name}: empty; every clip needs one.")
     location = folder / texts["path"]
-    if not location.is_file():
+    if not location.is_file() and (bare := folder / texts["path"].strip()).is_file():
+        location = bare  # a blank after the comma
+    if present and not location.is_file():
         raise InputError(f"{where}, column path: there is no file {location}.")
     for name in ("split", *ATTRIBUTES):
         label = texts[name]
@@ -303,11 +311,11 @@ def _clip(row: Mapping[str, str], folder: Path, where: str) -> Clip:
                 f"{where}, column {name}: '{label}' is not one of {', '.join(_allowed(name))}; "
                 "use one of these or leave it empty for unknown."
             )
-    descriptions = (row[name].strip() for name in row if name.startswith("description"))
+    descriptions = (row[name] for name in row if name.startswith("description"))
     return Clip(
         **{**texts, "path": str(location)},
         seconds=_seconds(row.get("seconds", ""), where),
-        descriptions=tuple(text for text in descriptions if text),
+        descriptions=tuple(text for text in descriptions if text.strip()),
     )
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
 
 from raclap.config import InputError
 from raclap.corpus import SPLITS, Clip, build, read_manifest, select, write_manifest
@@ -106,6 +108,36 @@ def test_manifest_survives_writing_and_moving(tmp_path):
     (tmp_path / "here").rename(tmp_path / "there")
     moved = read_manifest(tmp_path / "there/m.csv")
     assert [clip.path for clip in moved] == [str(tmp_path / "there/a.wav"), clips[1].path]
+
+
+_WRITABLE = st.text(st.characters(blacklist_categories=["Cs"]))
+_BLANK = st.sampled_from(["", " ", "\r", "\n", "\t", '"', ","])
+
+
+@given(
+    texts=st.lists(st.builds("".join, st.tuples(_BLANK, _WRITABLE, _BLANK)), min_size=1),
+    label=_WRITABLE.map(str.strip),
+    descriptions=st.lists(_WRITABLE.filter(str.strip), max_size=2),
+)
+def test_whatever_is_written_is_read_again(tmp_path_factory, texts, label, descriptions):
+    home = tmp_path_factory.mktemp("m")
+    path = str(put(home, " take 1.wav") / " take 1.wav")
+    clips = [
+        Clip(id=f"{n}{text}", path=path, speaker=label, text=text, descriptions=(*descriptions,))
+        for n, text in enumerate(texts)
+    ]
+    write_manifest(clips, home / "m.csv")
+    assert read_manifest(home / "m.csv") == clips
+
+
+def test_manifest_ignores_unnamed_columns_and_a_blank_before_a_path(tmp_path):
+    path = manifest(tmp_path, ",id,path,gender,\n0,1, a.wav, male ,\n")
+    assert read_manifest(path) == [Clip(id="1", path=str(tmp_path / "a.wav"), gender="male")]
+
+
+def test_what_is_known_of_a_clip_may_outlive_its_file(tmp_path):
+    path = manifest(tmp_path, "id,path\n1,gone.wav\n")
+    assert read_manifest(path, present=False) == [Clip(id="1", path=str(tmp_path / "gone.wav"))]
 
 
 def test_manifest_is_written_relative_to_the_folder_it_will_be_in(tmp_path):
