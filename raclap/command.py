@@ -134,14 +134,15 @@ def index(args: Namespace) -> dict[str, Any]:
     output = Path(Path(args.output).name).absolute() if remote else args.output.absolute()
     if not remote and output.exists() and not output.is_dir():
         raise InputError(f"--output {args.output} is a file; give a folder for the gallery.")
-    clips, reader = find_clips(args.source), opened(args.checkpoint)
+    say = functools.partial(tqdm.write, file=sys.stderr)
+    clips, reader = find_clips(args.source, say=say), opened(args.checkpoint)
     work = output.with_name(f".{output.name}.indexing.jsonl")
     taken = take_in(
         reader,
         clips,
         work,
         examine=cluster.examine(args.checkpoint or CHECKPOINT) if args.engine == "ray" else None,
-        say=functools.partial(tqdm.write, file=sys.stderr),
+        say=say,
         watch=functools.partial(tqdm, desc="clips", file=sys.stderr),
     )
     if not taken.clips:
@@ -256,7 +257,7 @@ def _refuse_loss(source: Path, output: Path, skipped: dict[str, str]) -> None:
 
     manifest = output / MANIFEST
     if source in (output, manifest) and manifest.is_file():
-        lost = skipped.keys() & {clip.id for clip in read_manifest(manifest)}
+        lost = skipped.keys() & {clip.id for clip in read_manifest(manifest, present=False)}
         if lost:
             raise InputError(
                 f"{len(lost)} clips of {manifest} cannot be used ({min(lost)!r} is one) and would "

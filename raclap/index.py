@@ -252,7 +252,7 @@ class Gallery:
                 raise InputError(
                     f"{name} of the gallery {folder} is not what was saved there; {_AGAIN} {folder}"
                 )
-        clips = read_manifest(folder / MANIFEST)
+        clips = read_manifest(folder / MANIFEST, present=False)  # vectors answer for what is gone
         try:
             vectors = np.load(folder / VECTORS, mmap_mode="r", allow_pickle=False)
             index = nearest.read(folder / INDEX)

@@ -54,24 +54,31 @@ class Finding:
     seconds: float
 
 
-def find_clips(source: str | Path) -> list[Clip]:
+def find_clips(
+    source: str | Path, *, say: Callable[[str], None] = lambda sentence: None
+) -> list[Clip]:
     """List the clips of a manifest, or of a folder.
 
     Args:
         source: manifest, or folder: every audio file below it, with what the folder's own
             manifest.csv says about them if it has one. Hidden files are left out, and links that
             lead out of the folder; a manifest may name files anywhere. The levels in a gallery's
-            manifest are taken only for files that have not been touched since it was saved.
+            manifest are taken only for files that have not been touched since it was saved; a
+            clip in it whose file is gone is left out.
+        say: told one sentence for each clip that is left out.
 
     Raises:
         InputError: nothing there, no audio in it, or a manifest that cannot be read.
     """
     source = Path(source).absolute()
     if source.is_file():
-        return _listed(source)
+        listed = _listed(source, say)
+        if not listed:
+            raise InputError(f"None of the files that {source} lists is there any more.")
+        return listed
     if not source.is_dir():
         raise InputError(f"There is no folder or manifest {source} to index.")
-    listed = _listed(source / MANIFEST) if (source / MANIFEST).is_file() else []
+    listed = _listed(source / MANIFEST, say) if (source / MANIFEST).is_file() else []
     known, home = {Path(clip.path).resolve() for clip in listed}, source.resolve()
     found = [
         Clip(id=path.relative_to(source).as_posix(), path=str(path))
@@ -94,21 +101,26 @@ def find_clips(source: str | Path) -> list[Clip]:
     return listed + found
 
 
-def _listed(manifest: Path) -> list[Clip]:
+def _listed(manifest: Path, say: Callable[[str], None]) -> list[Clip]:
     """Read a manifest; that of a gallery holds levels that were measured beside those of a person.
 
-    Those of a file that has been touched since may be of another recording.
+    Those of a file that has been touched since may be of another recording. Nobody wrote it by
+    hand: a file that it names and that is gone was deleted, and is no mistake in it.
     """
-    clips, card = read_manifest(manifest), manifest.with_name(CARD)
+    card = manifest.with_name(CARD)
     if manifest.name != MANIFEST or not card.is_file():
-        return clips
-    saved = card.stat().st_mtime_ns
-    unknown = dict.fromkeys(_LEVELS, "")
-    return [
+        return read_manifest(manifest)
+    saved, clips = card.stat().st_mtime_ns, []
+    for clip in read_manifest(manifest, present=False):
+        path = Path(clip.path)
+        if not path.is_file():
+            say(f"Left out {clip.id}: its file {path} is gone.")
         # The time of change: a file that is moved or copied to a place may keep an older one.
-        clip if Path(clip.path).stat().st_ctime_ns < saved else replace(clip, **unknown)
-        for clip in clips
-    ]
+        elif path.stat().st_ctime_ns < saved:
+            clips.append(clip)
+        else:
+            clips.append(replace(clip, **dict.fromkeys(_LEVELS, "")))
+    return clips
 
 
 # Clips by the keys of their findings -> key, and the finding or why there is none.

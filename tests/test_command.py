@@ -22,6 +22,7 @@ from stub import DIM, StubModel, write_voice
 from raclap import config, search
 from raclap.__main__ import VERBS, main
 from raclap.audio import load
+from raclap.config import InputError
 from raclap.corpus import Clip, read_manifest
 from raclap.index import Gallery
 from raclap.intake import take_in
@@ -124,6 +125,34 @@ def test_index_in_place_never_drops_a_listed_clip(voices, capsys):
     assert code == 2
     assert "'v140'" in capsys.readouterr().err.splitlines()[-1]
     assert (voices / "manifest.csv").read_bytes() == before
+
+
+def test_a_gallery_outlives_a_clip_that_is_deleted(gallery, run, refused, capsys):
+    (gallery / "clips" / "140.wav").unlink()
+    assert len(run("search", "a low voice", "--gallery", gallery)["hits"]) == 4
+    engine = search.Engine(StubModel(), Gallery.load(gallery))
+    gone = engine.gallery.clips[engine.gallery.rows["v140"]].path
+    assert engine.search_clip("v140", 1)[0].clip.id == "v140"
+    assert not engine.sketch.peaks[engine.gallery.rows["v140"]].any()
+    for ask in (
+        lambda: engine.describe(gone),
+        lambda: engine.follow(gone),
+        lambda: engine.explain("v140", "sad"),
+        lambda: engine.compare(["v140"], ["sad"]),
+    ):
+        with pytest.raises(InputError, match=r"There is no file '140\.wav'"):
+            ask()
+    assert "no file '140.wav'" in refused("search", "--clip", gone, "--gallery", gallery)
+    capsys.readouterr()
+    assert main(["index", str(gallery), "--output", str(gallery)]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["clips"] == 3
+    assert f"Left out v140: its file {gone} is gone." in err
+    for path in gallery.glob("clips/*.wav"):
+        path.unlink()
+    for source, words in ((gallery, "no audio"), (gallery / "manifest.csv", "any more")):
+        assert main(["index", str(source), "--output", str(gallery)]) == 2
+        assert words in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_a_recording_that_was_replaced_keeps_no_level_of_the_old_one(gallery, run, tmp_path):
