@@ -7,6 +7,7 @@ measure (`reports`).
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import sys
 from argparse import Namespace
@@ -126,17 +127,22 @@ def index(args: Namespace) -> dict[str, Any]:
 
     from raclap import cluster, milvus
     from raclap.checkpoint import CHECKPOINT
-    from raclap.collection import Collection
     from raclap.index import Gallery, read_card
-    from raclap.intake import find_clips, take_in
+    from raclap.intake import WORK, find_clips, take_in
 
     remote = milvus.is_address(args.output)
-    output = Path(Path(args.output).name).absolute() if remote else args.output.absolute()
+    output = Path(args.output).absolute()
     if not remote and output.exists() and not output.is_dir():
         raise InputError(f"--output {args.output} is a file; give a folder for the gallery.")
-    say = functools.partial(tqdm.write, file=sys.stderr)
-    clips, reader = find_clips(args.source, say=say), opened(args.checkpoint)
-    work = output.with_name(f".{output.name}.indexing.jsonl")
+    say, before = functools.partial(tqdm.write, file=sys.stderr), None
+    clips = find_clips(args.source, say=say)
+    if remote:  # before hours of work for an address that does not answer
+        work, before = Path(f".{output.name}{WORK}").absolute(), milvus.find(args.output)
+    else:
+        work = output / WORK
+        with contextlib.suppress(InputError):
+            before = read_card(output)
+    reader = opened(args.checkpoint)
     taken = take_in(
         reader,
         clips,
@@ -146,14 +152,16 @@ def index(args: Namespace) -> dict[str, Any]:
         watch=functools.partial(tqdm, desc="clips", file=sys.stderr),
     )
     if not taken.clips:
+        work.unlink()
+        with contextlib.suppress(OSError):  # a folder that was made for it alone
+            output.rmdir()
         raise InputError(f"None of the {len(clips)} clips of {args.source} can be used.")
     if not remote:
         _refuse_loss(args.source.absolute(), output, taken.skipped)
-    try:  # a gallery that is made again keeps its name and note
-        before = Collection.load(args.output) if remote else read_card(output)
+    if before:  # a gallery that is made again keeps its name and note
         name, note = before.name, before.note
-    except InputError:
-        name, note = output.stem if remote else output.name, ""
+    else:
+        name, note = output.stem if remote else output.resolve().name, ""
     made = (taken.vectors, taken.clips, reader.model.fingerprint)
     named = {"name": args.name or name, "note": args.note or note}
     if remote:

@@ -25,6 +25,7 @@ from raclap.corpus import Clip, measured, read_manifest
 from raclap.index import CARD, MANIFEST
 from raclap.reading import Reader, encode_clips, likeliest
 
+WORK = ".indexing.jsonl"  # in the gallery's folder, while it is made
 _LEVELS = ("pitch", "speed", "energy", "phonation")
 _SURE = 0.9  # a gender less probable than this is not good enough to judge pitch by
 _CHUNK_CLIPS, _CHUNK_SECONDS = 16, 240

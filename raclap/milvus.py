@@ -11,12 +11,12 @@ Two collections make a gallery: ``NAME`` has one row, the card; ``NAME_DIGEST`` 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -107,6 +107,17 @@ def reach(address: str | Path) -> tuple[MilvusClient, Card]:
     return client, card
 
 
+def find(address: str | Path) -> Card | None:
+    """Return the card of the gallery at an address, whole or not; None where there is none yet.
+
+    Raises:
+        InputError: nobody answers, nothing can be written there, or pymilvus is missing.
+    """
+    client, name = _connect(address)
+    with contextlib.closing(client), told(address):
+        return _read_card(client, name)
+
+
 def save(
     address: str | Path,
     vectors: np.ndarray,
@@ -159,7 +170,7 @@ def save(
         client.close()
 
 
-@contextmanager
+@contextlib.contextmanager
 def told(address: str | Path, hint: str = "") -> Iterator[None]:
     """Turn the engine's complaints into a sentence, which ends with a hint if there is one."""
     from pymilvus.exceptions import MilvusException

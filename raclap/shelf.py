@@ -27,7 +27,7 @@ from raclap.corpus import Clip
 from raclap.files import cache
 from raclap.homes import HOMES, Home, begun, complete, fetch
 from raclap.index import CARD, Card, Gallery, read_card
-from raclap.intake import find_clips, take_in
+from raclap.intake import WORK, find_clips, take_in
 from raclap.search import Engine
 from raclap.unpack import Limits, unpack
 
@@ -39,7 +39,6 @@ _VISITORS = "visitors"
 _MOST_WAITING = 4
 _TELLING_SECONDS = 3.0  # a pace over less says little
 _OWN_LIMITS = Limits(files=2_000, bytes=2**30)
-_WORK = ".indexing.jsonl"
 
 
 class _StoppedError(Exception):
@@ -282,7 +281,7 @@ class Shelf:
                 job.watch("Indexing", done, total)
 
         reader = self.first.reader
-        taken = take_in(reader, clips, root / _WORK, watch=watched)
+        taken = take_in(reader, clips, root / WORK, watch=watched)
         if not taken.clips:
             why = next(iter(taken.skipped.values()))
             if len(clips) == 1:
@@ -293,7 +292,7 @@ class Shelf:
             taken.vectors, taken.clips, reader.model.fingerprint, name=title, note=note
         )
         gallery.save(root)
-        (root / _WORK).unlink()
+        (root / WORK).unlink()
         job.watch("Drawing", 0, None)
         with self._lock:
             self._engines.pop(name, None)

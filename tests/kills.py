@@ -124,7 +124,7 @@ def index(home: Path, rounds: int, rng: random.Random) -> dict[str, int]:
 
     moment = Moment(lambda: make(home / "whole"), rng)
     expected = Gallery.load(home / "whole")
-    output, work = home / "parted", home / ".parted.indexing.jsonl"
+    output, work = home / "parted", home / "parted" / intake.WORK
     found = {"killed": 0, "finished": 0, "most findings kept": 0}
     before = 0
     while found["killed"] < rounds:

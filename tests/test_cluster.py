@@ -20,7 +20,7 @@ from raclap.__main__ import main
 from raclap.checkpoint import open_reader
 from raclap.config import InputError, preset
 from raclap.index import Gallery
-from raclap.intake import find_clips, take_in
+from raclap.intake import WORK, find_clips, take_in
 from raclap.model import RACLAP
 
 COUNT = 24
@@ -89,7 +89,7 @@ def test_interrupted_and_with_a_worker_killed_it_is_as_in_one_process(desk, monk
                 raise KeyboardInterrupt
             yield each
 
-    clips, work = find_clips(desk / "voices"), desk / ".many.indexing.jsonl"
+    clips, work = find_clips(desk / "voices"), desk / "many" / WORK
     with pytest.raises(KeyboardInterrupt):
         take_in(
             open_reader(desk / "model"),

@@ -110,6 +110,19 @@ def test_indexing_in_place_keeps_what_lives_there(voices, run):
     ]
 
 
+def test_all_that_indexing_writes_is_in_its_folder(voices, run, monkeypatch):
+    """The folder above may be read-only, and `..` is no name."""
+    made, opened = [], Path.open
+    monkeypatch.setattr(
+        Path, "open", lambda path, *how, **more: made.append(path) or opened(path, *how, **more)
+    )
+    monkeypatch.chdir(voices / "clips")
+    run("index", ".", "--output", "..")
+    assert all(path.resolve().is_relative_to(voices) for path in made if "indexing" in path.name)
+    assert Gallery.load(voices).name == "voices"
+    assert not [*voices.parent.glob(".*"), *voices.glob(".*")]
+
+
 def test_index_skips_a_broken_file_and_counts_it(voices, tmp_path, capsys):
     (voices / "clips" / "broken.wav").write_text("text, not sound")
     assert main(["index", str(voices), "--output", str(tmp_path / "g")]) == 0

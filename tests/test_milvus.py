@@ -10,6 +10,7 @@ import contextlib
 import itertools
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -271,6 +272,15 @@ def test_index_and_search_take_an_address(tmp_path, monkeypatch, engines, capsys
         assert ours["score"] == pytest.approx(theirs["score"], abs=1e-4)
         assert ours["rest"] == pytest.approx(theirs["rest"], abs=1e-4)
     assert not list(tmp_path.glob(".*.jsonl"))
+
+
+def test_index_asks_for_the_address_before_it_looks_at_a_clip(tmp_path, monkeypatch, engines):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(milvus, "_TIMEOUT_SECONDS", 1)
+    monkeypatch.setattr("raclap.command.opened", None)  # never reached
+    clips = str(Path(engines[0].gallery.clips[0].path).parent)
+    assert main(["index", clips, "--output", "milvus://127.0.0.1:9/voices"]) == 2
+    assert not list(tmp_path.iterdir())
 
 
 # ---- mistakes and damage
