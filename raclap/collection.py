@@ -111,14 +111,15 @@ class Collection:
             answer = [[] for _ in vectors]
         else:
             with milvus.told(self._address):
+                limit = min(top, len(self), _MOST)
                 answer = self._client.search(
                     self._card.clips,
                     data=np.asarray(vectors, dtype=np.float32).tolist(),
-                    limit=min(top, len(self), _MOST),
+                    limit=limit,
                     filter=expression(where),
                     # A server of Milvus 2.3 names the key only where it is asked for.
                     output_fields=["row", "record"],
-                    search_params={"metric_type": "IP", "params": {"ef": max(256, top)}},
+                    search_params={"metric_type": "IP", "params": {"ef": max(256, limit)}},
                     **_SETTLED,
                 )
         if where and len(answer) and not len(answer[0]):
@@ -138,10 +139,11 @@ class Collection:
         top: int,
         where: Mapping[str, str] | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Rank by `ranking.less`, exactly: nothing scores above its cosine with what is wanted.
+        """Rank by `ranking.less`, among the 16,384 clips nearest to what is wanted.
 
-        So the best of the nearest clips are the best of all as soon as the last of them is too far
-        to come among those by its cosine alone; until then, more are fetched.
+        Nothing scores above its cosine with what is wanted. So the best of the nearest clips are
+        the best of all as soon as the last of them is too far to come among those by its cosine
+        alone; until then more are fetched, up to Milvus's own limit.
 
         Args:
             wanted: (D,) unit vector.
@@ -152,7 +154,7 @@ class Collection:
         Returns:
             Scores (K,), best first, and rows (K,) int64; equal scores in row order.
         """
-        count = 4 * top
+        count = min(4 * top, _MOST)
         while True:
             (cosines,), (rows,) = self.search(wanted[None], count, where)
             if not len(rows):
@@ -160,9 +162,9 @@ class Collection:
             scores = ranking.less(cosines, self.vectors[rows] @ unwanted)
             order = np.lexsort((rows, -scores))[:top]
             settled = len(order) == top and scores[order[-1]] >= cosines[-1]
-            if settled or len(rows) < count:
+            if settled or len(rows) < count or count == _MOST:
                 return scores[order], rows[order]
-            count *= 4
+            count = min(4 * count, _MOST)
 
     def read(self, fields: Sequence[str]) -> Iterator[dict[str, Any]]:
         """Yield these fields of all clips, in row order."""

@@ -129,6 +129,8 @@ def save(
 ) -> None:
     """Put a gallery into Milvus; a kill at any moment leaves the old one or the new one.
 
+    What a killed run had put there stays, in a collection ``NAME_DIGEST`` that no card names.
+
     Args:
         address: where.
         vectors: (N, D) float32, unit length, N >= 1.
@@ -138,36 +140,43 @@ def save(
         note: what a listener should know.
 
     Raises:
-        InputError: a record that Milvus cannot hold, nobody answers, or pymilvus is missing.
+        InputError: a record that Milvus cannot hold, nobody answers, another process wrote there
+            at the same time, or pymilvus is missing.
     """
     if not len(vectors) == len(clips) == len({clip.id for clip in clips}) > 0:
         raise ValueError(f"{len(vectors)} vectors for {len(clips)} clips, with an id each, N >= 1")
     client, collection = _connect(address)
     fresh = f"{collection}_{uuid.uuid4().hex[:12]}"
-    with told(address):
-        _create(client, fresh, vectors.shape[1], len(clips) <= _EXACT)
-        for start in range(0, len(clips), AT_ONCE):
-            chosen = range(start, min(start + AT_ONCE, len(clips)))
-            client.insert(fresh, [_entity(row, clips[row], vectors[row]) for row in chosen])
-        client.flush(fresh)
-        card = Card(
-            name=name,
-            note=note,
-            fingerprint=fingerprint,
-            count=len(clips),
-            dim=vectors.shape[1],
-            clips=fresh,
-        )
-        if not client.has_collection(collection):
-            _create_card(client, collection)
+    card = Card(
+        name=name,
+        note=note,
+        fingerprint=fingerprint,
+        count=len(clips),
+        dim=vectors.shape[1],
+        clips=fresh,
+    )
+    with contextlib.closing(client), told(address):
+        try:
+            _fill(client, fresh, vectors, clips)
+            before = _read_card(client, collection)
+            if not client.has_collection(collection):
+                _create_card(client, collection)
+        except BaseException:
+            with contextlib.suppress(Exception):  # what went wrong first is what is told
+                client.drop_collection(fresh)
+            raise
         row = {"row": 0, "card": json.dumps(asdict(card)), "place": [0.0, 1.0]}
+        # Of a card whose writing fails nobody knows whether it will count: its clips stay.
         client.upsert(collection, [row])  # the moment at which the new gallery counts
         client.flush(collection)
-        for other in client.list_collections():
-            stem, _, digest = other.rpartition("_")
-            if stem == collection and other != fresh and len(digest) == 12:
-                client.drop_collection(other)
-        client.close()
+        if _read_card(client, collection) != card or not client.has_collection(fresh):
+            client.drop_collection(fresh)
+            raise InputError(
+                f"Another process wrote the gallery {address} at the same time, and this one was "
+                "not kept; save it again."
+            )
+        if before:  # no other: another process may be filling it
+            client.drop_collection(before.clips)
 
 
 @contextlib.contextmanager
@@ -261,6 +270,17 @@ def _create_card(client: MilvusClient, collection: str) -> None:
     client.create_collection(
         collection, schema=schema, index_params=index, consistency_level="Strong"
     )
+
+
+def _fill(
+    client: MilvusClient, collection: str, vectors: np.ndarray, clips: Sequence[Clip]
+) -> None:
+    """Put clips and their vectors into a new collection."""
+    _create(client, collection, vectors.shape[1], len(clips) <= _EXACT)
+    for start in range(0, len(clips), AT_ONCE):
+        chosen = range(start, min(start + AT_ONCE, len(clips)))
+        client.insert(collection, [_entity(row, clips[row], vectors[row]) for row in chosen])
+    client.flush(collection)
 
 
 def _entity(row: int, clip: Clip, vector: np.ndarray) -> dict[str, Any]:

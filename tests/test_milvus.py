@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from conftest import HOSTILE_NAME, make_engine
 
-from raclap import milvus
+from raclap import milvus, ranking
 from raclap.__main__ import main
 from raclap.collection import Collection
 from raclap.config import InputError, preset
@@ -102,7 +102,7 @@ def test_the_hits_are_those_of_faiss(collection, embedded, top, where):
 
 def test_a_page_or_a_script_finds_the_same_gallery(collection, embedded):
     assert {name for name in vars(Gallery) if name[0] != "_"} - {
-        *("build", "save", "index", "edited", "columns")
+        *("build", "save", "index", "edited", "columns", "card")
     } <= {name for name in dir(collection) if name[0] != "_"}
     for name in ("name", "note", "fingerprint"):
         assert getattr(collection, name) == getattr(embedded, name)
@@ -201,6 +201,26 @@ def test_what_is_not_wanted_counts_as_over_all_clips(collection, embedded, top, 
     scores, rows = collection.less(wanted, unwanted, top, where)
     np.testing.assert_array_equal(rows, expected_rows)
     np.testing.assert_allclose(scores, expected, atol=1e-5)
+
+
+def test_past_its_limit_the_nearest_are_ranked(collection, embedded, monkeypatch):
+    asked, search = [], collection._client.search
+
+    def spy(*args, **given):
+        asked.append((given["limit"], given["search_params"]["params"]["ef"]))
+        return search(*args, **given)
+
+    monkeypatch.setattr("raclap.collection._MOST", 50)
+    monkeypatch.setattr(collection._client, "search", spy)
+    wanted, unwanted = unit(np.random.default_rng(3), 2)
+    unwanted = (wanted + 0.3 * unwanted) / np.linalg.norm(wanted + 0.3 * unwanted)
+    (_,), (near,) = embedded.search(wanted[None], 50)
+    less = ranking.less(embedded.vectors[near] @ wanted, embedded.vectors[near] @ unwanted)
+    _, rows = collection.less(wanted, unwanted, 5)
+    np.testing.assert_array_equal(rows, near[np.argsort(-less, kind="stable")[:5]])
+    assert asked == [(20, 256), (50, 256)]
+    collection.search(wanted[None], 40_000)
+    assert asked[2:] == [(50, 256)]
 
 
 # ---- the engine over it
@@ -357,10 +377,39 @@ def test_a_kill_while_saving_leaves_the_old_gallery(tmp_path, clips, embedded, m
         sign = {"old": 1, "new": -1}[found.name]
         np.testing.assert_array_equal(np.asarray(found.vectors), sign * embedded.vectors[:5])
         assert len(found.clips) == 5
+        # Whoever is stopped before the card is written takes away what it had put there.
+        assert found.name == "new" or len(found._client.list_collections()) <= 3
     assert seen == {"old", "new"}
     milvus.save(address, embedded.vectors[:5], few, "model-a", name="last")
-    left_over = Collection.load(address)._client.list_collections()
-    assert len(left_over) == 2  # leftovers of killed runs are gone
+    assert Collection.load(address).name == "last"
+
+
+@pytest.mark.parametrize("moment", ["insert", "upsert", "flush"])
+def test_of_two_writers_one_is_kept_whole_and_the_other_is_told(
+    tmp_path, clips, embedded, monkeypatch, moment
+):
+    """One writes from start to end just before, or after, the other's card."""
+    from pymilvus import MilvusClient
+
+    address, original = tmp_path / "g.db", getattr(MilvusClient, moment)
+    milvus.save(address, embedded.vectors[:2], clips[:2], "m", name="old")
+
+    def crowded(self, collection, *rest):
+        if moment == "flush" and collection != "gallery":
+            return original(self, collection, *rest)
+        monkeypatch.setattr(MilvusClient, moment, original)
+        milvus.save(address, embedded.vectors[:3], clips[:3], "m", name="first")
+        return original(self, collection, *rest)
+
+    monkeypatch.setattr(MilvusClient, moment, crowded)
+    second = (address, embedded.vectors[:4], clips[:4], "m")
+    if moment == "flush":
+        with pytest.raises(InputError, match="at the same time"):
+            milvus.save(*second, name="second")
+    else:
+        milvus.save(*second, name="second")
+    found = Collection.load(address)
+    assert (found.name, len(found)) == (("first", 3) if moment == "flush" else ("second", 4))
 
 
 def test_a_gallery_that_lost_clips_is_refused(tmp_path, clips, embedded):
