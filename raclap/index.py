@@ -17,6 +17,7 @@ import fcntl
 import json
 import os
 import shutil
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -77,6 +78,7 @@ class Gallery:
         rows: clip id -> row.
         columns: what clips can be filtered by.
         folder: where it was read from, if it was.
+        card: what its folder said when it was last read or saved there.
     """
 
     name: str
@@ -88,6 +90,7 @@ class Gallery:
     rows: dict[str, int]
     columns: Facets
     folder: Path | None = None
+    card: Card | None = None
 
     @classmethod
     def build(
@@ -138,12 +141,16 @@ class Gallery:
             without: ids to remove.
 
         Raises:
-            InputError: an id to remove that the gallery does not have, or nothing would be left.
+            InputError: an id to remove that the gallery does not have, one that is given twice, or
+                nothing would be left.
             ValueError: as `build`.
         """
         unknown = set(without) - self.rows.keys()
         if unknown:
             raise InputError(f"The gallery {self.name!r} has no clip {min(unknown)!r} to remove.")
+        counts = Counter([*(clip.id for clip in clips), *set(without)])
+        if twice := [id for id, count in counts.items() if count > 1]:
+            raise InputError(f"The clip {min(twice)!r} is given twice; add it once, or remove it.")
         vectors = np.asarray(vectors, dtype=np.float32)
         new = [clip for clip in clips if clip.id not in self.rows]
         stay = [*self.clips, *new]
@@ -181,7 +188,8 @@ class Gallery:
             folder: made if need be. Audio below it is referred to by relative path.
 
         Raises:
-            InputError: another process is writing there, or the disk is full or read-only.
+            InputError: another process is writing there, or has written since this was read from
+                there, or the disk is full or read-only.
         """
         folder = Path(folder).absolute()
         try:
@@ -189,7 +197,6 @@ class Gallery:
             with _alone(folder):
                 self._write(folder)
         except OSError as error:
-            shutil.rmtree(folder / f"{_READY}.part", ignore_errors=True)
             raise InputError(
                 f"The gallery {folder} cannot be written ({error.strerror or error}); what was "
                 "there before is as it was."
@@ -199,7 +206,30 @@ class Gallery:
         fresh = folder / f"{_READY}.part"
         shutil.rmtree(fresh, ignore_errors=True)
         _settle(folder)
+        if folder == self.folder:
+            self._check_unchanged()
         fresh.mkdir()
+        try:
+            card = self._write_files(fresh, folder)
+            fresh.rename(folder / _READY)  # the moment at which the new gallery counts
+        except BaseException:
+            shutil.rmtree(fresh, ignore_errors=True)
+            raise
+        _settle(folder)
+        if folder == self.folder:
+            object.__setattr__(self, "card", card)  # it may be edited and saved again
+
+    def _check_unchanged(self) -> None:
+        """Refuse to undo what somebody else has saved since this was read."""
+        found = None
+        with contextlib.suppress(InputError):
+            found = read_card(self.folder)
+        if found != self.card:
+            raise InputError(
+                f"The gallery {self.folder} was changed since it was read; load it again."
+            )
+
+    def _write_files(self, fresh: Path, folder: Path) -> Card:
         write_manifest(self.clips, fresh / MANIFEST, relative_to=folder)
         np.save(fresh / VECTORS, self.vectors, allow_pickle=False)
         nearest.write(self.index, fresh / INDEX)
@@ -215,8 +245,7 @@ class Gallery:
             index_sha256=digest_of(fresh / INDEX),
         )
         (fresh / CARD).write_text(json.dumps(asdict(card), indent=2) + "\n", encoding="utf-8")
-        fresh.rename(folder / _READY)  # the moment at which the new gallery counts
-        _settle(folder)
+        return card
 
     @classmethod
     def load(cls, folder: str | Path) -> Gallery:
@@ -280,6 +309,7 @@ class Gallery:
             rows={clip.id: row for row, clip in enumerate(clips)},
             columns=Facets(clips),
             folder=folder,
+            card=card,
         )
 
     def check(self, fingerprint: str) -> None:

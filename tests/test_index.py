@@ -306,6 +306,31 @@ def test_an_impossible_edit_says_why(gallery, rng):
         gallery.edited(unit(rng, 0), [], without=["nobody"])
     with pytest.raises(InputError, match="Nothing would be left"):
         gallery.edited(unit(rng, 0), [], without=[clip.id for clip in gallery.clips])
+    for clips, without in ((gallery.clips[:1], ["c0"]), ([gallery.clips[0]] * 2, [])):
+        with pytest.raises(InputError, match="'c0' is given twice"):
+            gallery.edited(unit(rng, len(clips)), clips, without)
+
+
+def test_of_two_edits_the_second_is_told_to_load_again(gallery, tmp_path, rng):
+    gallery.save(tmp_path / "g")
+    one, two = (Gallery.load(tmp_path / "g") for _ in range(2))
+    edited = one.edited(unit(rng, 0), [], without=["c1"])
+    edited.save(tmp_path / "g")
+    edited.edited(unit(rng, 0), [], without=["c2"]).save(tmp_path / "g")  # it goes on from its own
+    with pytest.raises(InputError, match="changed since it was read; load it again"):
+        two.edited(unit(rng, 0), [], without=["c3"]).save(tmp_path / "g")
+    two.save(tmp_path / "elsewhere")
+    again = Gallery.load(tmp_path / "g")
+    assert gallery.rows.keys() - again.rows.keys() == {"c1", "c2"}
+
+
+def test_a_save_that_fails_leaves_nothing_behind(gallery, tmp_path):
+    gallery.save(tmp_path / "g")
+    clips = [replace(gallery.clips[0], id="\udce9"), *gallery.clips[1:]]  # no text in UTF-8
+    with pytest.raises(UnicodeEncodeError):
+        Gallery.build(gallery.vectors, clips, "model-a").save(tmp_path / "g")
+    assert {path.name for path in (tmp_path / "g").iterdir()} == {*FILES, "clips"}
+    assert Gallery.load(tmp_path / "g").clips == gallery.clips
 
 
 def test_a_gallery_that_is_read_lies_on_disk(gallery, tmp_path):
