@@ -31,6 +31,7 @@ from tqdm import tqdm
 from raclap import audio, prosody
 from raclap.config import InputError, TrainConfig
 from raclap.corpus import Clip, measured
+from raclap.files import as_name
 from raclap.parallel import ALONE, Ranks
 from raclap.precision import mixed
 from raclap.style import ATTRIBUTES, EVERY_VALUE, VALUES, Style
@@ -243,7 +244,10 @@ def _shards(
     """Lay out the cache. A folder is named after all that its content depends on."""
     lower = hashlib.sha256()
     config = tower.config
-    lower.update(json.dumps([VERSION, config.frozen_layers, config.tail_seconds]).encode())
+    read = [VERSION, config.frozen_layers, config.tail_seconds]
+    if not config.prosody:  # the other way has the name that it had before this could be chosen
+        read.append(config.prosody)
+    lower.update(json.dumps(read).encode())
     for module in tower.backbone.frozen:
         for tensor in module.state_dict().values():
             lower.update(tensor.float().numpy().tobytes())
@@ -255,7 +259,7 @@ def _shards(
         for row in rows:
             clip = clips[row]
             digest.update(f"{clip.id}\0{clip.path}\0{_state(clip.path)}\0".encode())
-        folder = cache / f"{corpus}-{split}-{digest.hexdigest()[:16]}"
+        folder = cache / f"{as_name(corpus)}-{split}-{digest.hexdigest()[:16]}"
         folder.mkdir(parents=True, exist_ok=True)
         for copy in range(copies):
             for start in range(0, len(rows), SHARD):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,11 @@ def digest_of(path: Path, algorithm: str = "sha256") -> str:
     """Return the digest of a file's bytes, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, algorithm).hexdigest()
+
+
+def as_name(text: str) -> str:
+    """Return a text as part of a file's name: no folder, no two texts alike, plain ones as is."""
+    return re.sub(r"[^\w .+-]", lambda found: f"={ord(found[0]):06x}", text)
 
 
 def cache() -> Path:

@@ -19,6 +19,7 @@ from raclap import curves, heatmaps
 from raclap.config import InputError
 from raclap.essr import DIRECTIONS, SECTIONS, Protocol
 from raclap.evaluate import put
+from raclap.files import as_name
 
 _TITLES = {
     "paired": "Paired retrieval, unseen wording, ties at random",
@@ -181,7 +182,7 @@ def illustrate(report: Mapping, folder: str | Path, history: Sequence[Mapping] =
     drawn = {"paired": curves.paired_bars(report["paired"], report["ceiling"])}
     for corpus, counts in report.get("confusion", {}).items():
         if corpus != "pooled":
-            drawn[f"emotion-{corpus}"] = heatmaps.confusion(counts)
+            drawn[f"emotion-{as_name(corpus)}"] = heatmaps.confusion(counts)
     if history:
         drawn["training"] = _curve(history)
     return save(drawn, folder)

@@ -134,6 +134,33 @@ def test_other_weights_below_the_cut_have_another_cache(tower, clips, tmp_path):
     assert len(set(tmp_path.iterdir()) - before) == len(before) == 2
 
 
+@pytest.mark.parametrize(
+    "other", [{"prosody": False}, {"frozen_layers": 0}, {"tail_seconds": 0.25}], ids=str
+)
+def test_all_that_the_lower_part_reads_names_the_cache(tower, clips, tmp_path, other):
+    config = preset("tiny").model
+    assert all(getattr(config.speech, name) != value for name, value in other.items())
+    speech = replace(config.speech, **{"levels": False, **other})
+    changed = RACLAP.create(replace(config, speech=speech)).speech
+    for backbone in (changed.backbone, tower.backbone):
+        assert len(backbone.layers) > 1
+    changed.backbone.encoder.load_state_dict(tower.backbone.encoder.state_dict())
+    Features(tower, clips[:1], tmp_path, workers=0)
+    found = Features(changed, clips[:1], tmp_path, workers=0).frames(0)
+    fresh = Features(changed, clips[:1], tmp_path / "fresh", workers=0).frames(0)
+    assert len([*tmp_path.glob("hums-*")]) == 2
+    assert found.hidden.equal(fresh.hidden)
+    assert found.prosody.equal(fresh.prosody)
+
+
+@pytest.mark.parametrize("name", ["a/b", "../../escape", "x\0y"])
+def test_a_corpus_of_any_name_stays_in_the_cache(tower, clips, tmp_path, name):
+    Features(tower, [replace(clips[0], corpus=name)], tmp_path / "a" / "b" / "c", workers=0)
+    (folder,) = (tmp_path / "a" / "b" / "c").iterdir()
+    assert [path.name for path in folder.iterdir()] == ["0-000000.safetensors"]
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
 def test_the_upper_weights_do_not_touch_the_cache(tower, clips, tmp_path):
     Features(tower, clips[:2], tmp_path, workers=0)
     before = set(tmp_path.iterdir())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from raclap.files import digest_of, replacing
+from raclap.files import as_name, digest_of, replacing
 
 
 @pytest.mark.parametrize(
@@ -38,3 +38,13 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
         part.write_text("newer")
     assert file.read_text() == "newer"
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_any_text_is_part_of_a_name_of_its_own(tmp_path):
+    assert as_name("crema-d v1.0 漢字") == "crema-d v1.0 漢字"
+    texts = ["a/b", "a\0b", "a_b", "a=00002fb", "../b", "<a>\nb", "\ud800"]
+    names = {as_name(text) for text in texts}
+    assert len(names) == len(texts)
+    for name in names:
+        (tmp_path / f"x-{name}").touch()
+    assert {path.name for path in tmp_path.iterdir()} == {f"x-{name}" for name in names}

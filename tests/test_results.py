@@ -86,6 +86,13 @@ def test_illustrate_writes_a_picture_of_each_kind(report, tmp_path):
     assert all(file.read_bytes().startswith(b"\x89PNG") for file in files)
 
 
+def test_a_corpus_of_any_name_is_drawn_into_the_folder(report, tmp_path):
+    counts = report["confusion"]["ravdess"]
+    files = results.illustrate({**report, "confusion": {"a/b": counts}}, tmp_path)
+    assert [file.name for file in files] == ["paired.png", "emotion-a=00002fb.png"]
+    assert {*tmp_path.iterdir()} == {*files}
+
+
 def test_the_curve_averages_over_corpora_and_leaves_out_what_was_not_trained():
     above, below = results._curve(HISTORY).axes
     assert [text.get_text() for text in above.get_legend().get_texts()] == ["loss"]
