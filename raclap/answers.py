@@ -220,6 +220,8 @@ def endpoints(shelf: Shelf) -> None:
     varied = gr.Checkbox(False, label="Varied voices", visible=False)
     change = gr.Textbox(label="Change", visible=False)
     weight = gr.Number(_WEIGHT, label="Weight", visible=False)
+    for number in (top, weight):  # Gradio would fail on what is no number, before we can say so
+        number.preprocess = lambda given: given
     gallery = gr.Textbox("", label="Gallery", visible=False)
     answer = gr.JSON(label="Answer", visible=False)
     for handler, inputs in (
@@ -234,9 +236,12 @@ def endpoints(shelf: Shelf) -> None:
         )
 
 
-def _count(top: int | None) -> int:
+def _count(top: object) -> int:
     """The number of results; null, as of any argument, counts as left out."""
-    return _TOP if top is None else int(top)
+    top = _TOP if top is None else top
+    if isinstance(top, bool) or not isinstance(top, int | float) or top % 1 != 0:  # nor infinite
+        raise InputError("The number of results must be a whole number, without quotes.")
+    return int(top)
 
 
 def _plain(engine: Engine, hits: Sequence[Hit]) -> list[dict[str, Any]]:

@@ -212,6 +212,7 @@ def test_clips_are_heard_by_number_and_nothing_else_is_served(
         (["   "], "description is empty"),
         (["a" * 10_000], "10,000 characters"),
         (["angry", 0], "number of results"),
+        *((["angry", top], "must be a whole number") for top in ("3", "abc", [3], 2.5, True)),
         (["angry", 5, {"mood": "bad"}], "cannot be filtered by 'mood'"),
         (["angry", 5, {"gender": ["male"]}], "has gender"),
         (["angry", 5, ["male"]], "must be an object"),
