@@ -87,6 +87,73 @@ def test_asking_for_many_is_exact(vectors, rng):
     np.testing.assert_allclose(scores, -np.sort(-queries @ vectors.T), atol=1e-5)
 
 
+def spied(index, monkeypatch) -> list[int]:
+    """How many cells each search of the index looks at."""
+    probed, search = [], type(index).search
+
+    def spy(self, *args, params):
+        probed.append(params.nprobe)
+        return search(self, *args, params=params)
+
+    monkeypatch.setattr(type(index), "search", spy)
+    return probed
+
+
+def test_a_filter_is_looked_for_in_more_cells(vectors, rng, monkeypatch):
+    monkeypatch.setattr(nearest, "_PROBED", 10)
+    index, query = nearest.build(vectors), clustered(rng, 1)
+    probed = spied(index, monkeypatch)
+    for share in (1, 3, 20):
+        nearest.search(index, vectors, query, 5, np.arange(0, COUNT, share))
+    nearest.search(index, vectors, query, 5)
+    assert probed == [10, 30, 80, 10]
+
+
+def test_where_the_cells_nearby_hold_too_few_every_one_is_looked_at(vectors, monkeypatch):
+    monkeypatch.setattr(nearest, "_PROBED", 1)
+    monkeypatch.setattr(nearest, "_WIDEST", 1)
+    index, query = nearest.build(vectors), vectors[:1]
+    probed = spied(index, monkeypatch)
+    allowed = np.sort(np.argsort(vectors @ query[0])[:300])
+    _, rows = nearest.search(index, vectors, query, 10, allowed)
+    assert probed == [1]  # which alone would have found nothing
+    assert rows.tolist() == [list(row) for row in exact(vectors, query, 10, allowed)]
+
+
+def test_many_of_a_few_are_ranked_one_by_one(vectors, rng, monkeypatch):
+    index, query = nearest.build(vectors), clustered(rng, 1)
+    probed = spied(index, monkeypatch)
+    allowed = np.arange(0, COUNT, 2)
+    for top in (149, 150):
+        nearest.search(index, vectors, query, top, allowed)
+    assert len(probed) == 1  # 3,000 rows are at most 200 * 150 / 10
+
+
+def test_equal_candidates_are_cut_in_row_order(vectors, rng, monkeypatch):
+    """FAISS gives equal ones in any order, and more of them than are asked for."""
+    twins = vectors.copy()
+    twins[100:130] = twins[100]
+    index = nearest.build(twins)
+    search = type(index).search
+
+    def shuffled(self, *args, params):
+        scores, rows = search(self, *args, params=params)
+        return scores[:, ::-1], rows[:, ::-1]
+
+    monkeypatch.setattr(type(index), "search", shuffled)
+    _, rows = nearest.search(index, twins, twins[100:101], 10)
+    assert rows.tolist() == [list(range(100, 110))]
+
+
+def test_only_an_index_that_build_makes_suits():
+    assert nearest.suits(faiss.IndexFlatIP(DIM), DIM)
+    assert not nearest.suits(faiss.IndexFlatIP(DIM), DIM + 1)
+    assert not nearest.suits(faiss.IndexFlatL2(DIM), DIM)
+    assert not nearest.suits(faiss.IndexLSH(DIM, DIM), DIM)
+    cells = faiss.index_factory(DIM, "IVF4,SQ8", faiss.METRIC_L2)
+    assert not nearest.suits(cells, DIM)
+
+
 def test_an_edit_learns_nothing_again(vectors, rng, monkeypatch):
     index, before = nearest.build(vectors), vectors.copy()
     monkeypatch.setattr(nearest, "build", None)
