@@ -52,6 +52,12 @@ def test_exactly_five_endpoints_with_documented_arguments(client: Client) -> Non
         "/blend": ["clip", "change", "weight", "top", "gallery"],
         "/galleries": [],
     }
+    assert {
+        argument["python_type"]["type"]
+        for endpoint in named.values()
+        for argument in endpoint["parameters"]
+        if argument["parameter_name"] == "top"
+    } == {"int"}
 
 
 def test_openapi_describes_the_same_endpoints(address: str, client: Client) -> None:
