@@ -39,7 +39,7 @@ from raclap.towers import Frames, SpeechTower
 from raclap.wording import WIDE, Description, describe, partial, prompts
 
 SHARD = 256  # clips in one file of the cache
-VERSION = 1  # raise when what the cache holds changes its meaning
+VERSION = 2  # raise when what the cache holds changes its meaning
 
 
 def augment(waveform: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

@@ -19,9 +19,7 @@ from raclap.audio import RATE_HZ, loud_part
 
 HOP = 160  # 10 ms
 HOP_SECONDS = HOP / RATE_HZ
-_WINDOW = 640  # 40 ms: three periods of the lowest pitch
-_FFT = 1024  # window plus longest lag, so that no lag wraps around
-_F0_HZ = (75.0, 650.0)
+_HIGHEST_HZ = 650.0
 _CANDIDATES = 5
 _VOICING = 0.50  # an autocorrelation peak below this is not a voice
 _SILENCE = 0.03  # relative amplitude at which a frame counts as silent
@@ -32,6 +30,23 @@ _ACTIVE_DB = 30.0  # frames within this of the loud part are speech
 _DIP_DB = 2.0  # two syllable nuclei have a dip of at least this between them
 _REMEMBERED = 64
 _known: dict[bytes, Prosody] = {}  # digest of a waveform -> its figures
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Look:
+    """How F0 is looked for: a window of three periods of the lowest that can be found."""
+
+    lowest_hz: float
+    window: int
+    fft: int  # window plus longest lag, so that no lag wraps around
+
+
+_USUAL = _Look(lowest_hz=75.0, window=640, fft=1024)  # 40 ms
+# A deeper voice leaves the usual look nothing to find, and would pass for a whisper.
+_DEEP = _Look(lowest_hz=50.0, window=960, fft=2048)
+_FEW, _MANY = 0.3, 0.4  # shares of speech that is voiced: where to look deeper, and what convinces
+_DEEP_HZ = 80.0
+_HUM = 0.3  # semitones that the middle half of F0 spans at most, where it is the mains'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,9 +118,15 @@ def forget() -> None:
 
 
 def _measure(waveform: np.ndarray) -> Prosody:
-    frames, spectrum, level = _analyse(waveform)
+    frames, spectrum = _analyse(waveform, _USUAL)
+    scale = _USUAL.fft * _USUAL.window / 2
+    level = 10 * np.log10(spectrum.sum(1) / scale + 1e-10)  # dBFS
     active = level > loud_part(level, HOP_SECONDS) - _ACTIVE_DB
-    f0, strength = _track(spectrum, frames)
+    f0, strength = _track(spectrum, frames, _USUAL)
+    if np.mean(f0[active] > 0) < _FEW:
+        deep = _track(*_analyse(waveform, _DEEP)[::-1], _DEEP)
+        if _is_deep_voice(deep[0][active]):
+            f0, strength = deep
     voiced = (f0 > 0) & active
     first, last = np.flatnonzero(active)[[0, -1]]
     seconds = float(last - first + 1) * HOP_SECONDS
@@ -124,33 +145,37 @@ def _measure(waveform: np.ndarray) -> Prosody:
     )
 
 
-def _analyse(waveform: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Frames (T, _WINDOW), their power spectra (T, _FFT / 2 + 1), their level in dBFS (T,)."""
-    frames = _frames(waveform)
-    spectrum = np.square(np.abs(rfft(frames, _FFT)))
-    return frames, spectrum, 10 * np.log10(spectrum.sum(1) / _FFT / _WINDOW * 2 + 1e-10)
+def _is_deep_voice(f0: np.ndarray) -> bool:
+    """Whether F0 in Hz of speech, 0 where unvoiced, is that of a voice too deep for most."""
+    hz = f0[f0 > 0]
+    if len(hz) < _MANY * len(f0):
+        return False
+    low, middle, high = np.percentile(hz, [25, 50, 75])
+    return bool(middle < _DEEP_HZ and 12 * np.log2(high / low) > _HUM)
 
 
-def _frames(waveform: np.ndarray) -> np.ndarray:
-    """(T, _WINDOW) Hann-windowed, mean-free frames, centred every 10 ms."""
-    padded = np.pad(waveform.astype(np.float32), _WINDOW // 2)
-    view = np.lib.stride_tricks.sliding_window_view(padded, _WINDOW)[::HOP]
-    return (view - view.mean(1, keepdims=True)) * np.hanning(_WINDOW).astype(np.float32)
+def _analyse(waveform: np.ndarray, look: _Look) -> tuple[np.ndarray, np.ndarray]:
+    """(T, window) Hann-windowed, mean-free frames, centred every 10 ms; their power spectra."""
+    padded = np.pad(waveform.astype(np.float32), look.window // 2)
+    view = np.lib.stride_tricks.sliding_window_view(padded, look.window)[::HOP]
+    frames = (view - view.mean(1, keepdims=True)) * np.hanning(look.window).astype(np.float32)
+    return frames, np.square(np.abs(rfft(frames, look.fft)))
 
 
-def _track(spectrum: np.ndarray, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _track(spectrum: np.ndarray, frames: np.ndarray, look: _Look) -> tuple[np.ndarray, np.ndarray]:
     """F0 in Hz (T,) with 0 for unvoiced, and autocorrelation strength (T,), by Boersma (1993)."""
-    window = np.hanning(_WINDOW)
+    window = np.hanning(look.window)
     # The autocorrelation is the inverse transform of the power spectrum: real and even, a cosine's.
-    shape = dct(np.square(np.abs(rfft(window, _FFT))), type=1)
-    power = dct(spectrum, type=1)  # (T, _FFT / 2 + 1)
-    low, high = int(RATE_HZ / _F0_HZ[1]), int(RATE_HZ / _F0_HZ[0]) + 1
+    shape = dct(np.square(np.abs(rfft(window, look.fft))), type=1)
+    power = dct(spectrum, type=1)  # (T, fft / 2 + 1)
+    low, high = int(RATE_HZ / _HIGHEST_HZ), int(RATE_HZ / look.lowest_hz) + 1
     lags = np.arange(low - 1, high + 2)
     curve = (power[:, lags] / (power[:, :1] + 1e-12)) / (shape[lags] / shape[0])  # (T, lags)
     middle = curve[:, 1:-1]
     is_peak = (middle > curve[:, :-2]) & (middle >= curve[:, 2:]) & (middle > 0.2)
     lag = lags[1:-1].astype(float)
-    score = np.where(is_peak, middle - _OCTAVE_COST * np.log2(_F0_HZ[0] * lag / RATE_HZ), -np.inf)
+    cost = _OCTAVE_COST * np.log2(look.lowest_hz * lag / RATE_HZ)
+    score = np.where(is_peak, middle - cost, -np.inf)
     best = np.argsort(-score, axis=1, kind="stable")[:, :_CANDIDATES]  # (T, K)
     rows = np.arange(len(curve))[:, None]
     left, mid, right = curve[rows, best], curve[rows, best + 1], curve[rows, best + 2]
@@ -232,7 +257,7 @@ def _level_figures(level: np.ndarray, active: np.ndarray) -> dict[str, float]:
 
 def _spectral_figures(spectrum: np.ndarray) -> dict[str, float]:
     """Spectral balance of (T, F) power spectra."""
-    hz = np.fft.rfftfreq(_FFT, 1 / RATE_HZ)
+    hz = np.fft.rfftfreq(_USUAL.fft, 1 / RATE_HZ)
     db = 10 * np.log10(spectrum + 1e-10)
 
     def band(low: float, high: float) -> slice:

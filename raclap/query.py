@@ -47,7 +47,7 @@ _TYPED = {
     ("emotion", "sad"): "low spirits, poor spirits, low mood",
     ("emotion", "angry"): (
         "quick to anger, quick to take offence, losing their patience, lost their patience, "
-        "lose their patience, out of patience, through gritted teeth, grumbling, complaining"
+        "lose their patience, out of patience, grumbling, complaining"
     ),
     ("emotion", "neutral"): "monotone",
     ("energy", "high"): (

@@ -68,14 +68,31 @@ def test_tremor_is_told_from_a_steady_voice():
 
 def test_the_contour_follows_the_voice():
     silence = np.zeros(RATE_HZ // 2, dtype=np.float32)
-    frames, spectrum, level = prosody._analyse(np.concatenate([silence, vowel(150), silence]))
-    f0_hz = prosody._track(spectrum, frames)[0]
+    voice = np.concatenate([silence, vowel(150), silence])
+    frames, spectrum = prosody._analyse(voice, prosody._USUAL)
+    f0_hz = prosody._track(spectrum, frames, prosody._USUAL)[0]
+    level = 10 * np.log10(spectrum.sum(1) + 1e-10)
     spoken = slice(int(0.55 / HOP_SECONDS), int(1.45 / HOP_SECONDS))
     assert f0_hz.shape == level.shape == (201,)
     assert f0_hz[spoken] == pytest.approx(150, rel=0.03)
     assert not f0_hz[:45].any()
     assert not f0_hz[-45:].any()
     assert level[spoken].min() > level[:45].max() + 30
+
+
+@pytest.mark.parametrize("f0_hz", [55, 62, 70])
+def test_a_very_deep_voice_is_no_whisper(f0_hz):
+    found = measure(pulses(f0_hz * 2 ** (np.sin(2 * np.pi * clock(1.5)) / 12)))
+    assert found.voiced > 0.8
+    assert found.f0_hz == pytest.approx(f0_hz, rel=0.05)
+
+
+@pytest.mark.parametrize("f0_hz", [50, 60])
+def test_the_hum_of_the_mains_is_no_deep_voice(f0_hz):
+    hum = sum(np.cos(2 * np.pi * k * f0_hz * clock(2.0)) / k for k in (1, 2, 3))
+    syllables = np.clip(np.sin(2 * np.pi * 2 * clock(2.0)), 0, None)
+    found = measure((noise(2.0) * syllables + 0.02 * hum).astype(np.float32))
+    assert found.voiced < 0.3
 
 
 @pytest.mark.parametrize("seed", range(3))
