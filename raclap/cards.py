@@ -82,6 +82,10 @@ class Sound:
     peaks: Sequence[int]
 
 
+def _unheard(clip: Clip) -> Style:
+    return Style()
+
+
 def count(
     hits: Sequence[Hit],
     where: dict[str, str],
@@ -125,6 +129,7 @@ def cards(
     *,
     query: str = "",
     without: str = "",
+    heard: Callable[[Clip], Style] = _unheard,
 ) -> Markup:
     """Return a ranked list, each clip with player, style, words, speaker and score.
 
@@ -136,6 +141,7 @@ def cards(
         named: all values that it names, by attribute; see `query.named`.
         query: the description that they were found by; with one, each can be asked why.
         without: the description that was subtracted from the scores.
+        heard: what a model hears of a clip that no label tells.
     """
     if not hits:
         return Markup("")
@@ -146,7 +152,7 @@ def cards(
             hit.clip,
             sounds(hit.clip),
             f"result {hit.rank}",
-            badges(hit.clip.style, asked, named),
+            badges(hit.clip.style, asked, named, heard(hit.clip)),
             rank=_RANK.format(hit.rank),
             score=_SCORE.format(meter(hit.score / best), signed(hit.score, 2)),
             ask=bool(query),
@@ -166,11 +172,17 @@ def cards(
     )
 
 
-def taste(clips: Sequence[Clip], sounds: Callable[[Clip], Sound]) -> Markup:
-    """Return clips that nobody asked for yet: cards without rank and score."""
+def taste(
+    clips: Sequence[Clip],
+    sounds: Callable[[Clip], Sound],
+    heard: Callable[[Clip], Style] = _unheard,
+) -> Markup:
+    """Return clips that nobody asked for yet: cards without rank and score; see `cards`."""
     return Markup('<ol class="hits">{}</ol>').format(
         Markup("").join(
-            _card(clip, sounds(clip), f"example {at}", badges(clip.style, Style()))
+            _card(
+                clip, sounds(clip), f"example {at}", badges(clip.style, Style(), heard=heard(clip))
+            )
             for at, clip in enumerate(clips, start=1)
         )
     )
@@ -206,6 +218,7 @@ def ladder(
     sounds: Callable[[Clip], Sound],
     asked: Style | None = None,
     before: Sequence[Hit] = (),
+    heard: Callable[[Clip], Style] = _unheard,
 ) -> Markup:
     """Return a compact list that may say of each clip where it stood before.
 
@@ -214,6 +227,7 @@ def ladder(
         sounds: audio and outline of a clip.
         asked: what a description names; marks where a clip has it, comes near it or has it not.
         before: the ranking to compare it with; may be longer than ``hits``.
+        heard: what a model hears of a clip that no label tells.
     """
     ranks = {hit.clip.id: hit.rank for hit in before}
     item = Markup(
@@ -225,7 +239,7 @@ def ladder(
             item.format(
                 hit.rank,
                 player(f"{hit.rank}: {name(hit.clip)}", sounds(hit.clip), hit.clip.seconds),
-                badges(hit.clip.style, asked or Style()),
+                badges(hit.clip.style, asked or Style(), heard=heard(hit.clip)),
                 hit.clip.speaker and f"speaker {hit.clip.speaker}",
                 _moved(ranks.get(hit.clip.id), hit.rank) if before else "",
             )
@@ -266,13 +280,22 @@ def wave(peaks: Sequence[int]) -> Markup:
     return Markup("").join(drawn.format(kind, 2 * len(peaks), strokes) for kind in ("rest", "lit"))
 
 
-def badges(style: Style, asked: Style, named: Mapping[str, Sequence[str]] | None = None) -> Markup:
-    """Return the style as badges; those of attributes that were asked for say how far it fits."""
+def badges(
+    style: Style,
+    asked: Style,
+    named: Mapping[str, Sequence[str]] | None = None,
+    heard: Style | None = None,
+) -> Markup:
+    """Return the style as badges; those of attributes that were asked for say how far it fits.
+
+    What is only heard says so.
+    """
     shown = []
     for attribute in ORDER:
-        value, first = getattr(style, attribute), getattr(asked, attribute)
+        label, first = getattr(style, attribute), getattr(asked, attribute)
+        value = label or getattr(heard or style, attribute)
         wanted = (named or {}).get(attribute) or ((first,) if first else ())
-        said = word(attribute, value)
+        said = word(attribute, value) if label else f"heard: {word(attribute, value)}"
         if value in wanted:
             shown.append(_BADGE.format("met", _MET.format(said)))
         elif wanted and value:

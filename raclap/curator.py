@@ -102,7 +102,7 @@ def curator(
         markup(elem_classes="taking"),
         gr.Button("Stop this one", visible=False),
         gr.Button("Search it", variant="primary", visible=False),
-        gr.Button("Delete now", visible=False),
+        gr.Button("Delete now", visible=False, size="sm", variant="stop"),
     ]
     running = gr.State([])
     timer = gr.Timer(1.0, active=False)

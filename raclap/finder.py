@@ -98,7 +98,15 @@ def finder(shelf: Shelf, chosen: gr.Textbox) -> tuple[Fitting, Callable[..., Non
         wanted, unwanted = engine.parted(query, without)
         asked, named = engine.understood(wanted), engine.named(wanted)
         shown = (
-            cards.cards(hits, sounds(engine), asked, named, query=wanted, without=unwanted)
+            cards.cards(
+                hits,
+                sounds(engine),
+                asked,
+                named,
+                query=wanted,
+                without=unwanted,
+                heard=engine.heard,
+            )
             if hits
             else _ways_out(engine, where)
         )
@@ -177,7 +185,7 @@ def _filters(engine: Engine) -> dict[str, dict[str, Any]]:
 
 def _first(engine: Engine) -> tuple[str, Markup]:
     """What can be heard before anything is asked."""
-    return _TASTE, cards.taste(assorted(engine.gallery.clips, 6), sounds(engine))
+    return _TASTE, cards.taste(assorted(engine.gallery.clips, 6), sounds(engine), engine.heard)
 
 
 def _ways_out(engine: Engine, where: Mapping[str, str]) -> Markup:

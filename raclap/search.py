@@ -38,6 +38,8 @@ ROOT = Path(__file__).resolve().parent.parent
 BUNDLED = ROOT / "assets" / "gallery"
 # Texts that say nothing of style, from which a change of nothing in particular is reckoned.
 _NEUTRAL = (ANYONE, "a voice", "someone talking")
+_LABELLED = ("gender", "emotion")  # what only a label tells of a clip, or a model
+_SURE = 0.7  # probability from which it is said to be heard
 _POOL = 200  # clips among which a varied answer is chosen
 
 
@@ -245,6 +247,15 @@ class Engine:
     def remarks(self, text: str) -> list[str]:
         """Say in sentences what of a description is not heard, or not English."""
         return scope.remarks(text, self.model.vocabulary)
+
+    def heard(self, clip: Clip) -> Style:
+        """Return what the model surely hears of a gallery's clip where no label tells it."""
+        unknown = [name for name in _LABELLED if not getattr(clip, name)]
+        if not unknown:
+            return Style()
+        told = self.reader.probabilities(self.gallery.vectors[self.gallery.rows[clip.id]])
+        best = {name: max(told[name].items(), key=lambda item: item[1]) for name in unknown}
+        return Style(**{name: value for name, (value, share) in best.items() if share >= _SURE})
 
     def describe(self, clip: str | Path | np.ndarray, top: int = 5) -> Reading:
         """Tell how a clip is spoken.

@@ -22,7 +22,7 @@ from raclap.index import Gallery
 from raclap.query import check_text
 from raclap.reading import Reader
 from raclap.search import Engine
-from raclap.style import ATTRIBUTES, VALUES
+from raclap.style import ATTRIBUTES, VALUES, Style
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +122,14 @@ def test_a_reading_tells_probabilities_levels_and_descriptions(engine, clips):
     text, score = read.descriptions[0]
     vector = engine.model.encode_speech([clips[0].path]).numpy()[0]
     assert score == pytest.approx(float(engine.model.encode_text([text]).numpy()[0] @ vector))
+
+
+def test_what_no_label_tells_is_heard_if_it_is_sure(engine, clips, monkeypatch):
+    told = {"gender": {"female": 0.9, "male": 0.1}, "emotion": {"angry": 0.8, "sad": 0.2}}
+    monkeypatch.setattr(engine.reader, "probabilities", lambda vector: told)
+    assert engine.heard(clips[0]) == Style(emotion="angry")  # the gender has its label
+    told["emotion"] = {"angry": 0.6, "sad": 0.4}
+    assert engine.heard(clips[0]) == Style()
 
 
 @pytest.mark.parametrize(("attribute", "sureness"), [("energy", 1.0), ("intensity", 0.3)])
