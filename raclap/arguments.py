@@ -24,18 +24,20 @@ def place(word: str) -> Path | str:
     return word if "://" in word else Path(word)
 
 
-def settings(preset: str, file: Path | None = None, single: Sequence[str] = ()) -> config.Config:
+def settings(
+    preset: str | None, file: Path | None = None, single: Sequence[str] = ()
+) -> config.Config:
     """Resolve a configuration: the preset, then a file, then single settings.
 
     Args:
-        preset: name of a preset.
+        preset: name of a preset; by default "base".
         file: JSON object of what differs from it.
         single: ``KEY=VALUE`` with a dotted key, as in ``ess.epochs=3``.
 
     Raises:
         InputError: an unknown key or an impossible value.
     """
-    values = config.to_dict(config.preset(preset))
+    values = config.to_dict(config.preset(preset or "base"))
     if file is not None:
         try:
             changes = json.loads(file.read_text(encoding="utf-8"))

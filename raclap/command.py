@@ -90,7 +90,7 @@ def train(args: Namespace) -> dict[str, Any] | None:
         raise InputError("--fresh-text keeps the speech tower of a checkpoint; give it as --init.")
     with joined() as ranks:
         report = train(
-            config=settings(args.preset or "base", args.config, args.set),
+            config=settings(args.preset, args.config, args.set),
             stage=args.stage,
             manifest=args.manifest,
             output=args.output,

@@ -25,7 +25,6 @@ from torch.optim.lr_scheduler import OneCycleLR
 from tqdm import trange
 
 from raclap import metrics
-from raclap.checkpoint import training_of
 from raclap.config import InputError
 from raclap.corpus import Clip, read_manifest
 from raclap.data import Features, drill, value_vectors
@@ -37,7 +36,7 @@ from raclap.model import RACLAP
 from raclap.objective import scopes
 from raclap.style import SIZES, VALUES, Style
 from raclap.towers import Frames
-from raclap.train import CACHE, check_start, refuse_another
+from raclap.train import CACHE, check_start, refuse_another, training_of
 from raclap.wording import WIDE, Description, describe, partial
 
 PER_CORPUS = 600  # clips

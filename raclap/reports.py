@@ -121,7 +121,8 @@ def _compare(args: Namespace) -> dict[str, Any]:
 
 def _training(args: Namespace) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
     """What a checkpoint's folder tells of its training: stage, seed and steps, and its log."""
-    from raclap.checkpoint import CHECKPOINT, training_of
+    from raclap.checkpoint import CHECKPOINT
+    from raclap.train import training_of
 
     folder = Path(args.checkpoint or CHECKPOINT)
     training, log = training_of(folder), folder / "history.jsonl"

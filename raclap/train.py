@@ -22,6 +22,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,7 +33,6 @@ from torch.optim import AdamW
 from tqdm import tqdm
 
 from raclap import metrics
-from raclap.checkpoint import training_of
 from raclap.config import Config, InputError, TrainConfig, to_dict
 from raclap.corpus import read_manifest, select
 from raclap.data import Features, batches, grouped
@@ -550,3 +550,26 @@ def check_start(init: Path, leave_out: Sequence[str], output: Path) -> list[str]
             "it; train that one with the same --leave-out."
         )
     return had
+
+
+def training_of(checkpoint: str | Path) -> dict[str, Any]:
+    """Read how a checkpoint was trained: ``stage``, ``config``, ``left_out`` and what else is told.
+
+    Returns:
+        What its ``training.json`` holds; empty where there is none, as of a name on the hub.
+
+    Raises:
+        InputError: that file is damaged.
+    """
+    path = Path(checkpoint) / "training.json"
+    if not path.is_file():
+        return {}
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+        int(told["config"][told["stage"]]["seed"])
+        return {"left_out": [], **told}
+    except (ValueError, LookupError, TypeError) as error:
+        raise InputError(
+            f"{path} is damaged and does not tell how {checkpoint} was trained; restore it, e.g. "
+            "with git."
+        ) from error

@@ -20,7 +20,6 @@ from safetensors.torch import load_file
 
 from raclap import train as room
 from raclap.__main__ import main
-from raclap.checkpoint import training_of
 from raclap.config import Config, InputError, from_dict, preset
 from raclap.corpus import read_manifest, write_manifest
 from raclap.data import Features, batches
@@ -123,7 +122,7 @@ def test_stage_two_leaves_the_speech_encoder_alone(home, ra):
 
 
 def settings_of(checkpoint):
-    return from_dict(Config, training_of(checkpoint)["config"])
+    return from_dict(Config, room.training_of(checkpoint)["config"])
 
 
 def test_a_checkpoint_knows_how_it_was_trained(home, ra):
