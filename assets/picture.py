@@ -78,7 +78,7 @@ def visit(view: Page, film: Film) -> None:
         box.fill(QUERY[:end])
         film.take(140)
     box.press("Enter")
-    view.locator(".hit").nth(9).wait_for()
+    view.locator(".hit .rank").nth(9).wait_for()
     view.wait_for_timeout(800)  # transitions come to rest
     film.take(1300)
     film.click(view.locator(".player .play").first)
@@ -123,7 +123,7 @@ def main() -> None:
         view = browser.new_page(viewport={"width": 1280, "height": 1000})
         view.set_default_timeout(30_000)
         view.goto(f"{address}?q={QUERY}")
-        view.locator(".hit").first.wait_for()
+        view.locator(".hit .rank").first.wait_for()
         view.wait_for_timeout(1000)
         view.screenshot(path=ROOT / "assets" / "page.png")
         view = browser.new_page(viewport={"width": 1180, "height": 860})
