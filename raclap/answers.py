@@ -24,6 +24,7 @@ from raclap.config import InputError
 from raclap.corpus import Clip
 from raclap.search import Engine, Hit
 from raclap.shelf import Shelf
+from raclap.sketch import peaks_of
 
 _log = logging.getLogger(__name__)
 
@@ -32,6 +33,7 @@ _UNEXPECTED = "Something went wrong on our side; it was logged. Please try again
 PLACES = 32  # in the queue; whoever comes later is told so
 _BUSY = f"{PLACES} requests are waiting already; please try again in a moment."
 
+_TOAST = 6.0  # seconds that a mistake is told; it may be mended by then
 _TOP, _WEIGHT = 10, 2.0  # of results, and of a change, unless a program says otherwise
 
 ENDPOINTS = ("search_by_text", "search_by_audio", "describe", "blend", "galleries")
@@ -66,7 +68,8 @@ def told(
                 return handler(shelf[name or ""], *rest)
             return handler(*inputs)
         except InputError as error:
-            raise gr.Error(str(shown(str(error))), print_exception=False) from error
+            message = str(shown(str(error)))
+            raise gr.Error(message, duration=_TOAST, print_exception=False) from error
         except Exception as error:
             _log.exception("%s failed", handler.__name__)
             raise gr.Error(_UNEXPECTED, print_exception=False) from error
@@ -103,6 +106,11 @@ def sounds(engine: Engine) -> Callable[[Clip], Sound]:
     """Return where clips of the gallery are heard, and what they look like."""
     peaks, rows = engine.sketch.peaks, engine.gallery.rows
     return lambda clip: Sound(address=address(engine, clip), peaks=peaks[rows[clip.id]].tolist())
+
+
+def glimpses(engine: Engine) -> Callable[[Clip], Sound]:
+    """Return the same as `sounds`, for a few clips: without the sketch of the whole gallery."""
+    return lambda clip: Sound(address=address(engine, clip), peaks=peaks_of(clip.path).tolist())
 
 
 def endpoints(shelf: Shelf) -> None:

@@ -14,7 +14,7 @@ import gradio as gr
 from markupsafe import Markup
 
 from raclap import cards
-from raclap.answers import sounds, told
+from raclap.answers import glimpses, sounds, told
 from raclap.index import FACETS
 from raclap.search import Engine
 from raclap.shelf import Shelf
@@ -185,7 +185,7 @@ def _filters(engine: Engine) -> dict[str, dict[str, Any]]:
 
 def _first(engine: Engine) -> tuple[str, Markup]:
     """What can be heard before anything is asked."""
-    return _TASTE, cards.taste(assorted(engine.gallery.clips, 6), sounds(engine), engine.heard)
+    return _TASTE, cards.taste(assorted(engine.gallery.clips, 6), glimpses(engine), engine.heard)
 
 
 def _ways_out(engine: Engine, where: Mapping[str, str]) -> Markup:

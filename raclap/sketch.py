@@ -47,7 +47,7 @@ def sketch(gallery: Gallery) -> Sketch:
     if kept:
         return kept
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:  # soundfile decodes outside Python
-        peaks = np.stack(list(pool.map(_peaks, (clip.path for clip in gallery.clips))))
+        peaks = np.stack(list(pool.map(peaks_of, (clip.path for clip in gallery.clips))))
     drawn = Sketch(peaks=peaks, places=places(np.asarray(gallery.vectors)))
     if file and os.access(file.parent, os.W_OK):
         part = file.with_suffix(f".{os.getpid()}.part")
@@ -101,7 +101,8 @@ def _spread(flat: np.ndarray) -> np.ndarray:
     return np.where(varies, (flat - low) / np.where(varies, span, 1), 0.5).astype(np.float32)
 
 
-def _peaks(path: str) -> np.ndarray:
+def peaks_of(path: str) -> np.ndarray:
+    """Return the (BARS,) uint8 outline of an audio file; 0 throughout where it cannot be read."""
     try:
         samples, _ = soundfile.read(path, dtype="float32", always_2d=True)
     except (OSError, RuntimeError, ValueError):  # gone or damaged since it was indexed
