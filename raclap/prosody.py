@@ -124,9 +124,10 @@ def _measure(waveform: np.ndarray) -> Prosody:
     active = level > loud_part(level, HOP_SECONDS) - _ACTIVE_DB
     f0, strength = _track(spectrum, frames, _USUAL)
     if np.mean(f0[active] > 0) < _FEW:
-        deep = _track(*_analyse(waveform, _DEEP)[::-1], _DEEP)
-        if _is_deep_voice(deep[0][active]):
-            f0, strength = deep
+        deep_frames, deep_spectrum = _analyse(waveform, _DEEP)
+        deep_f0, deep_strength = _track(deep_spectrum, deep_frames, _DEEP)
+        if _is_deep_voice(deep_f0[active]):
+            f0, strength = deep_f0, deep_strength
     voiced = (f0 > 0) & active
     first, last = np.flatnonzero(active)[[0, -1]]
     seconds = float(last - first + 1) * HOP_SECONDS

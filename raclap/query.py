@@ -274,12 +274,13 @@ class Mention:
     stop: int
 
 
-def mentions(text: str) -> list[Mention]:
+@lru_cache(1024)
+def mentions(text: str) -> tuple[Mention, ...]:
     """Find what `mentioned` recognises, and where: phrases in order, then extremes, then pronouns.
 
     A degree before another attribute, as in "very loud", belongs to that phrase. An emotion whose
     word is extreme already, as in "furious" or "scared to death", is intense where no intensity is
-    named.
+    named. An answer to one query asks this of it, and of its parts, a score of times.
 
     Args:
         text: a query; the places are those in what `clean` makes of it.
@@ -319,7 +320,7 @@ def mentions(text: str) -> list[Mention]:
     for place, word in enumerate(tokens):
         if word in PRONOUNS:
             note(("gender", PRONOUNS[word]), place, place + 1)
-    return found
+    return tuple(found)
 
 
 def positive(text: str) -> str:

@@ -24,7 +24,7 @@ from raclap.evidence import Account, Relevance, accounts, word_by_time
 from raclap.index import Gallery
 from raclap.milvus import is_address
 from raclap.query import check_text
-from raclap.reading import ANYONE, Reader, Reading, text_vectors
+from raclap.reading import ANYONE, Reader, Reading, likeliest, text_vectors
 from raclap.sketch import Sketch, sketch
 from raclap.style import Style
 from raclap.timeline import Moment, follow
@@ -253,9 +253,9 @@ class Engine:
         unknown = [name for name in _LABELLED if not getattr(clip, name)]
         if not unknown:
             return Style()
-        told = self.reader.probabilities(self.gallery.vectors[self.gallery.rows[clip.id]])
-        best = {name: max(told[name].items(), key=lambda item: item[1]) for name in unknown}
-        return Style(**{name: value for name, (value, share) in best.items() if share >= _SURE})
+        told = self.reader.probabilities(self._vector(clip.id))
+        best = {name: likeliest(told[name])[0] for name in unknown}
+        return Style(**{name: best[name] for name in unknown if told[name][best[name]] >= _SURE})
 
     def describe(self, clip: str | Path | np.ndarray, top: int = 5) -> Reading:
         """Tell how a clip is spoken.
