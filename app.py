@@ -100,13 +100,13 @@ def parser() -> argparse.ArgumentParser:
 def indexed(gallery: str, checkpoint: str) -> str:
     """Return the gallery to open; a plain folder of audio is indexed first.
 
-    Its gallery is kept in the user's cache under a digest of the folder's files and of the model,
-    so that it is made again when either changes.
+    Its gallery is kept in the user's cache under a digest of the folder's files, of the model and
+    of what is found in clips, so that it is made again when any of them changes.
     """
     from raclap import command
     from raclap.files import cache
     from raclap.index import CARD, MANIFEST
-    from raclap.intake import find_clips
+    from raclap.intake import EDITION, find_clips
     from raclap.milvus import is_address
 
     folder = Path(gallery).resolve()
@@ -120,7 +120,7 @@ def indexed(gallery: str, checkpoint: str) -> str:
     files = [Path(clip.path) for clip in find_clips(folder)]
     files += [*folder.glob(MANIFEST), *sorted(Path(checkpoint).glob("*.safetensors"))]
     seen = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-    digest = hashlib.sha256(repr((checkpoint, seen)).encode()).hexdigest()[:16]
+    digest = hashlib.sha256(repr((EDITION, checkpoint, seen)).encode()).hexdigest()[:16]
     output = cache() / f"{folder.name}-{digest}"
     if not (output / CARD).exists():
         print(f"Indexing {folder} into {output}", file=sys.stderr)

@@ -261,6 +261,7 @@ def _plain(engine: Engine, hits: Sequence[Hit]) -> list[dict[str, Any]]:
             "score": hit.score,
             "audio": address(engine, hit.clip),
             **hit.clip.style.known,
+            "heard": hit.clip.heard,
             "speaker": hit.clip.speaker,
             "text": hit.clip.text,
             "seconds": hit.clip.seconds,

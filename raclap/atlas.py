@@ -79,14 +79,13 @@ def atlas(
     rows = [
         row for row, clip in enumerate(clips) if row % step == 0 or clip.id in ranks
     ]  # evenly thinned where there are too many to draw
-    kinds = _kinds([getattr(clips[row], colour) for row in rows], colour)
+    kinds = _kinds([clips[row].told(colour) for row in rows], colour)
     where = _EDGE + (_SIZE - 2 * _EDGE) * places
     # Marked points last, so that none lies under a plain one.
     rows.sort(key=lambda row: clips[row].id in ranks)
     points = [
         _POINT.format(
-            kind=kinds[getattr(clips[row], colour)]
-            + (" hit-point" if clips[row].id in ranks else ""),
+            kind=kinds[clips[row].told(colour)] + (" hit-point" if clips[row].id in ranks else ""),
             x=where[row, 0],
             y=where[row, 1],
             tab=0 if row == rows[-1] else -1,
@@ -105,7 +104,7 @@ def atlas(
         numbers = [_RANK.format(*point, *aside, rank) for rank, point, aside in asides]
         star = [_QUERY.format(x=middle[0], y=middle[1])] * (len(hits) > 1)  # or it hides the clip
         marks = [*star, *numbers]
-    counts = Counter(kinds[getattr(clips[row], colour)] for row in rows)
+    counts = Counter(kinds[clips[row].told(colour)] for row in rows)
     names = {kind: word(colour, value) for value, kind in kinds.items()} | {"rest": _rest(kinds)}
     keys = [
         _KEY.format(kind=kind, name=names[kind], count=counts[kind])

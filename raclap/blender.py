@@ -99,8 +99,8 @@ def blender(shelf: Shelf, chosen: gr.Textbox, tabs: gr.Tabs, change: Told) -> Fi
             line if said else "The clip as it is; say what should change.",
             cards.source(own, sounds(engine))
             + _SIDES.format(
-                before=cards.ladder(before[:_MOST], sounds(engine), goal, heard=engine.heard),
-                after=cards.ladder(after, sounds(engine), goal, before, engine.heard),
+                before=cards.ladder(before[:_MOST], sounds(engine), goal),
+                after=cards.ladder(after, sounds(engine), goal, before),
             ),
         )
 

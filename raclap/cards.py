@@ -82,10 +82,6 @@ class Sound:
     peaks: Sequence[int]
 
 
-def _unheard(clip: Clip) -> Style:
-    return Style()
-
-
 def count(
     hits: Sequence[Hit],
     where: dict[str, str],
@@ -129,7 +125,6 @@ def cards(
     *,
     query: str = "",
     without: str = "",
-    heard: Callable[[Clip], Style] = _unheard,
 ) -> Markup:
     """Return a ranked list, each clip with player, style, words, speaker and score.
 
@@ -141,7 +136,6 @@ def cards(
         named: all values that it names, by attribute; see `query.named`.
         query: the description that they were found by; with one, each can be asked why.
         without: the description that was subtracted from the scores.
-        heard: what a model hears of a clip that no label tells.
     """
     if not hits:
         return Markup("")
@@ -152,7 +146,7 @@ def cards(
             hit.clip,
             sounds(hit.clip),
             f"result {hit.rank}",
-            badges(hit.clip.style, asked, named, heard(hit.clip)),
+            badges(hit.clip, asked, named),
             rank=_RANK.format(hit.rank),
             score=_SCORE.format(meter(hit.score / best), signed(hit.score, 2)),
             ask=bool(query),
@@ -172,17 +166,11 @@ def cards(
     )
 
 
-def taste(
-    clips: Sequence[Clip],
-    sounds: Callable[[Clip], Sound],
-    heard: Callable[[Clip], Style] = _unheard,
-) -> Markup:
+def taste(clips: Sequence[Clip], sounds: Callable[[Clip], Sound]) -> Markup:
     """Return clips that nobody asked for yet: cards without rank and score; see `cards`."""
     return Markup('<ol class="hits">{}</ol>').format(
         Markup("").join(
-            _card(
-                clip, sounds(clip), f"example {at}", badges(clip.style, Style(), heard=heard(clip))
-            )
+            _card(clip, sounds(clip), f"example {at}", badges(clip, Style()))
             for at, clip in enumerate(clips, start=1)
         )
     )
@@ -218,7 +206,6 @@ def ladder(
     sounds: Callable[[Clip], Sound],
     asked: Style | None = None,
     before: Sequence[Hit] = (),
-    heard: Callable[[Clip], Style] = _unheard,
 ) -> Markup:
     """Return a compact list that may say of each clip where it stood before.
 
@@ -227,7 +214,6 @@ def ladder(
         sounds: audio and outline of a clip.
         asked: what a description names; marks where a clip has it, comes near it or has it not.
         before: the ranking to compare it with; may be longer than ``hits``.
-        heard: what a model hears of a clip that no label tells.
     """
     ranks = {hit.clip.id: hit.rank for hit in before}
     item = Markup(
@@ -239,7 +225,7 @@ def ladder(
             item.format(
                 hit.rank,
                 player(f"{hit.rank}: {name(hit.clip)}", sounds(hit.clip), hit.clip.seconds),
-                badges(hit.clip.style, asked or Style(), heard=heard(hit.clip)),
+                badges(hit.clip, asked or Style()),
                 hit.clip.speaker and f"speaker {hit.clip.speaker}",
                 _moved(ranks.get(hit.clip.id), hit.rank) if before else "",
             )
@@ -280,22 +266,18 @@ def wave(peaks: Sequence[int]) -> Markup:
     return Markup("").join(drawn.format(kind, 2 * len(peaks), strokes) for kind in ("rest", "lit"))
 
 
-def badges(
-    style: Style,
-    asked: Style,
-    named: Mapping[str, Sequence[str]] | None = None,
-    heard: Style | None = None,
-) -> Markup:
-    """Return the style as badges; those of attributes that were asked for say how far it fits.
+def badges(clip: Clip, asked: Style, named: Mapping[str, Sequence[str]] | None = None) -> Markup:
+    """Return a clip's style as badges; those of what was asked for say how far it fits.
 
-    What is only heard says so.
+    What no label tells, and is only heard, says so.
     """
     shown = []
     for attribute in ORDER:
-        label, first = getattr(style, attribute), getattr(asked, attribute)
-        value = label or getattr(heard or style, attribute)
+        value, first = clip.told(attribute), getattr(asked, attribute)
         wanted = (named or {}).get(attribute) or ((first,) if first else ())
-        said = word(attribute, value) if label else f"heard: {word(attribute, value)}"
+        said = word(attribute, value)
+        if value != getattr(clip, attribute):
+            said = f"heard: {said}"
         if value in wanted:
             shown.append(_BADGE.format("met", _MET.format(said)))
         elif wanted and value:

@@ -6,7 +6,7 @@ is kept there (`milvus`), torch, models, audio.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -77,13 +77,15 @@ class Collection:
         """
         check_model(self._address, self.fingerprint, fingerprint)
 
-    def facets(self) -> dict[str, list[str]]:
-        """The values by which clips can be filtered; reads through the whole collection."""
-        found: dict[str, set[str]] = {name: set() for name in FACETS}
+    def facets(self) -> dict[str, dict[str, int]]:
+        """By what clips can be filtered, see `Gallery`; reads through the whole collection."""
+        found: dict[str, Counter[str]] = {name: Counter() for name in FACETS}
         for record in self.read(list(FACETS)):
-            for name in FACETS:
-                found[name].add(record[name])
-        return {name: sorted(each - {""}) for name, each in found.items() if each - {""}}
+            for name, counts in found.items():
+                counts[record[name]] += 1
+        for counts in found.values():
+            del counts[""]
+        return {name: dict(sorted(counts.items())) for name, counts in found.items() if counts}
 
     def search(
         self, vectors: np.ndarray, top: int, where: Mapping[str, str] | None = None

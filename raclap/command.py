@@ -216,6 +216,7 @@ def search(args: Namespace) -> dict[str, Any]:
                 "path": hit.path,
                 "score": hit.score,
                 **{name: getattr(hit.clip, name) for name in ATTRIBUTES},
+                "heard": hit.clip.heard,
                 **account,
             }
             for hit, account in zip(hits, told, strict=True)

@@ -27,6 +27,7 @@ from raclap.style import ATTRIBUTES, VALUES, Style, canonical_emotion, levels
 
 NAMES = (*LAYOUTS, *tables.TABLES)
 SPLITS = ("train", "valid", "test")
+HEARD = ("gender", "emotion")  # what is told by a label, or else by a model that heard the clip
 WORDLESS = frozenset({"emogator"})  # corpora of vocal bursts: no syllables, no phonation
 
 _LEVELS = {
@@ -47,7 +48,11 @@ _ALIASES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clip:
-    """One recording and everything known about it; an empty string means unknown."""
+    """One recording and everything known about it; an empty string means unknown.
+
+    What begins with ``heard_`` no label tells: a model heard it when the clip was indexed. It is
+    no part of the clip's style, by which models are trained and measured.
+    """
 
     id: str
     path: str
@@ -63,6 +68,8 @@ class Clip:
     speed: str = ""
     energy: str = ""
     phonation: str = ""
+    heard_gender: str = ""
+    heard_emotion: str = ""
     text: str = ""
     seconds: float = 0.0
     descriptions: tuple[str, ...] = ()
@@ -71,6 +78,16 @@ class Clip:
     def style(self) -> Style:
         """The attributes of this clip that a description may mention."""
         return Style(**{name: getattr(self, name) for name in ATTRIBUTES})
+
+    @property
+    def heard(self) -> dict[str, str]:
+        """Attribute -> value, of those that no label tells and a model heard."""
+        values = {name: self.told(name) for name in HEARD if not getattr(self, name)}
+        return {name: value for name, value in values.items() if value}
+
+    def told(self, name: str) -> str:
+        """Return a label or, where there is none, what was heard; empty where neither tells."""
+        return getattr(self, name) or (getattr(self, f"heard_{name}") if name in HEARD else "")
 
     def to_json(self) -> str:
         """Write the record as one line of JSON."""
@@ -176,13 +193,16 @@ def write_manifest(
     base = Path(relative_to).absolute() if relative_to is not None else path.parent
     most = max((len(clip.descriptions) for clip in clips), default=0)
     described = [f"description_{number}" for number in range(1, most + 1)]
+    heard = [f"heard_{name}" for name in HEARD]  # columns of galleries, and only where needed
+    silent = {name for name in heard if not any(getattr(clip, name) for clip in clips)}
+    names = [name for name in _TEXTS if name not in silent]
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8", newline="") as file:
         plain = csv.writer(file, lineterminator="\n")
         quoted = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
-        plain.writerow([*_TEXTS, "seconds", *described])
+        plain.writerow([*names, "seconds", *described])
         for clip in clips:
-            row = {name: getattr(clip, name) for name in _TEXTS}
+            row = {name: getattr(clip, name) for name in names}
             location = Path(clip.path).absolute()
             inside = location.is_relative_to(base)
             row["path"] = (location.relative_to(base) if inside else location).as_posix()
@@ -311,6 +331,8 @@ def _clip(row: Mapping[str, str], folder: Path, where: str, present: bool) -> Cl
                 f"{where}, column {name}: '{label}' is not one of {', '.join(_allowed(name))}; "
                 "use one of these or leave it empty for unknown."
             )
+    for name in HEARD:  # a program wrote it; what is no value of ours is not known
+        texts[f"heard_{name}"] = _canonical(name, texts[f"heard_{name}"])
     descriptions = (row[name] for name in row if name.startswith("description"))
     return Clip(
         **{**texts, "path": str(location)},

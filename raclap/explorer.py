@@ -16,8 +16,8 @@ from raclap.answers import address, told
 from raclap.atlas import NEAREST, atlas
 from raclap.search import Engine
 from raclap.shelf import Shelf
-from raclap.widgets import EVENT, Fitting, announcement, markup
-from raclap.words import TITLES, ended, label
+from raclap.widgets import EVENT, SOME, Fitting, announcement, markup
+from raclap.words import ended, heading, label
 
 _MARKED = 10
 _ABOUT = (
@@ -79,7 +79,8 @@ def explorer(shelf: Shelf, chosen: gr.Textbox, tab: gr.Tab) -> Fitting:
 def _colours(engine: Engine) -> dict[str, Any]:
     """By what a gallery can be coloured, and by what it is at first."""
     facets = [name for name, values in engine.gallery.facets().items() if len(values) > 1]
-    choices = [(TITLES.get(name, name.capitalize()), name) for name in facets] or [("Clip", "id")]
+    some = engine.gallery.clips[:SOME]
+    choices = [(heading(name, some), name) for name in facets] or [("Clip", "id")]
     return {
         "choices": choices,
         "value": "emotion" if "emotion" in facets else choices[0][1],

@@ -6,7 +6,6 @@ HTML of results (`cards`), the arithmetic of a search (`ranking`).
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -26,13 +25,14 @@ from raclap.widgets import (
     LIGHT,
     MOST_RESULTS,
     QUIET,
+    SOME,
     Fitting,
     announcement,
     assorted,
     chips,
     markup,
 )
-from raclap.words import TITLES, counted, word
+from raclap.words import counted, heading, word
 
 _Named = Mapping[str, tuple[str, ...]]
 
@@ -105,7 +105,6 @@ def finder(shelf: Shelf, chosen: gr.Textbox) -> tuple[Fitting, Callable[..., Non
                 named,
                 query=wanted,
                 without=unwanted,
-                heard=engine.heard,
             )
             if hits
             else _ways_out(engine, where)
@@ -166,26 +165,25 @@ def finder(shelf: Shelf, chosen: gr.Textbox) -> tuple[Fitting, Callable[..., Non
 
 def _filters(engine: Engine) -> dict[str, dict[str, Any]]:
     """A choice for each facet; one with a single value filters nothing, and is not seen."""
-    clips, facets, boxes = engine.gallery.clips, engine.gallery.facets(), {}
+    some, facets, boxes = engine.gallery.clips[:SOME], engine.gallery.facets(), {}
     for name in FACETS:
-        held = Counter(getattr(clip, name) for clip in clips)
-        values = facets.get(name, [])
+        counts = facets.get(name, {})
         boxes[name] = {
             "choices": [
                 ("any", ""),
-                *((f"{word(name, value)} ({held[value]})", value) for value in values),
+                *((f"{word(name, value)} ({count})", value) for value, count in counts.items()),
             ],
             "value": "",
-            "label": TITLES.get(name, name.capitalize()),
+            "label": heading(name, some),
             "min_width": 120,
-            "visible": len(values) > 1,
+            "visible": len(counts) > 1,
         }
     return boxes
 
 
 def _first(engine: Engine) -> tuple[str, Markup]:
     """What can be heard before anything is asked."""
-    return _TASTE, cards.taste(assorted(engine.gallery.clips, 6), glimpses(engine), engine.heard)
+    return _TASTE, cards.taste(assorted(engine.gallery.clips, 6), glimpses(engine))
 
 
 def _ways_out(engine: Engine, where: Mapping[str, str]) -> Markup:
@@ -194,8 +192,7 @@ def _ways_out(engine: Engine, where: Mapping[str, str]) -> Markup:
     for name, value in where.items():
         rest = [item for item in where.items() if item[0] != name]
         left[word(name, value)] = sum(
-            all(getattr(clip, other) == each for other, each in rest)
-            for clip in engine.gallery.clips
+            all(clip.told(other) == each for other, each in rest) for clip in engine.gallery.clips
         )
     said = Markup("<li>without <strong>{}</strong>: {}</li>")
     return _DEAD_END.format(

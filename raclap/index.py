@@ -320,9 +320,9 @@ class Gallery:
         """
         check_model(repr(self.name), self.fingerprint, fingerprint)
 
-    def facets(self) -> dict[str, list[str]]:
-        """The values by which clips can be filtered: attribute -> sorted values present."""
-        return self.columns.values()
+    def facets(self) -> dict[str, dict[str, int]]:
+        """By what clips can be filtered: attribute -> value -> how many have it, sorted."""
+        return self.columns.counts()
 
     def search(
         self, vectors: np.ndarray, top: int, where: Mapping[str, str] | None = None

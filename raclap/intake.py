@@ -21,12 +21,14 @@ import numpy as np
 
 from raclap import audio, prosody
 from raclap.config import InputError
-from raclap.corpus import Clip, measured, read_manifest
+from raclap.corpus import HEARD, Clip, measured, read_manifest
 from raclap.index import CARD, MANIFEST
 from raclap.reading import Reader, encode_clips, likeliest
 
+EDITION = 2  # raised when more, or something else, is found in the same clip by the same model
 WORK = ".indexing.jsonl"  # in the gallery's folder, while it is made
 _LEVELS = ("pitch", "speed", "energy", "phonation")
+_HEARD = 0.7  # a gender or emotion more probable than this is taken to be heard
 _SURE = 0.9  # a gender less probable than this is not good enough to judge pitch by
 _CHUNK_CLIPS, _CHUNK_SECONDS = 16, 240
 
@@ -36,7 +38,8 @@ class Intake:
     """What came of a list of clips.
 
     Attributes:
-        clips: the usable ones, in order, with their levels and lengths filled in.
+        clips: the usable ones, in order; levels, lengths, and what is heard where no label tells
+            it are filled in.
         vectors: (N, D) float32, unit length.
         skipped: clip id -> why it could not be used.
     """
@@ -191,7 +194,7 @@ def take_in(
         if clip.id in keys and clip.id not in skipped
     ]
     return Intake(
-        clips=[_filled(clip, finding) for clip, finding in taken],
+        clips=[_filled(reader, clip, finding) for clip, finding in taken],
         vectors=np.array([finding.vector for _, finding in taken], dtype=np.float32),
         skipped=skipped,
     )
@@ -242,7 +245,7 @@ def _key(clip: Clip, fingerprint: str) -> str:
     """Name a finding by all that it depends on."""
     stat = Path(clip.path).stat()
     given = f"{clip.gender}|{clip.corpus}"  # by which levels are judged
-    return f"{clip.path}|{stat.st_mtime_ns}|{stat.st_size}|{given}|{fingerprint}"
+    return f"{clip.path}|{stat.st_mtime_ns}|{stat.st_size}|{given}|{fingerprint}|{EDITION}"
 
 
 def _examine(
@@ -262,15 +265,24 @@ def _examine(
 
 
 def _sure_gender(reader: Reader, vector: np.ndarray) -> str:
-    shares = reader.probabilities(vector)["gender"]
-    gender = likeliest(shares)[0]
-    return gender if shares[gender] > _SURE else ""
+    return _surely(reader.probabilities(vector)["gender"], _SURE)
 
 
-def _filled(clip: Clip, finding: Finding) -> Clip:
-    """Enter what was measured; what cannot be told stays as the manifest has it."""
+def _surely(shares: dict[str, float], enough: float) -> str:
+    """The likeliest value, if it is likely enough."""
+    best = likeliest(shares)[0]
+    return best if shares[best] > enough else ""
+
+
+def _filled(reader: Reader, clip: Clip, finding: Finding) -> Clip:
+    """Enter what was measured and heard; levels that cannot be told stay as they were given."""
     told = {name: level for name, level in finding.levels.items() if level}
-    return replace(clip, **told, seconds=round(finding.seconds, 3))
+    unknown = [name for name in HEARD if not getattr(clip, name)]
+    heard = dict.fromkeys((f"heard_{name}" for name in HEARD), "")
+    if unknown:
+        shares = reader.probabilities(finding.vector)
+        heard |= {f"heard_{name}": _surely(shares[name], _HEARD) for name in unknown}
+    return replace(clip, **told, **heard, seconds=round(finding.seconds, 3))
 
 
 def line_of(key: str, finding: Finding) -> str:

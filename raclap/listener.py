@@ -90,7 +90,7 @@ def listener(shelf: Shelf, chosen: gr.Textbox, tabs: gr.Tabs, similar: Told) -> 
             cards.source(clip, sounds(engine)) + portrait(read),
             Markup(""),
             Markup("<h2>Clips that sound most alike</h2>{}").format(
-                cards.cards(hits, sounds(engine), heard=engine.heard)
+                cards.cards(hits, sounds(engine))
             ),
         )
 

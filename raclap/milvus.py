@@ -290,5 +290,5 @@ def _entity(row: int, clip: Clip, vector: np.ndarray) -> dict[str, Any]:
             f"The record of clip {clip.id!r} cannot be kept in Milvus; it must be of at most "
             f"{_WIDEST:,} bytes in UTF-8."
         )
-    facets = {name: getattr(clip, name) for name in FACETS}
+    facets = {name: clip.told(name) for name in FACETS}
     return {"row": row, "id": clip.id, "vector": vector.tolist(), "record": record, **facets}

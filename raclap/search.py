@@ -24,7 +24,7 @@ from raclap.evidence import Account, Relevance, accounts, word_by_time
 from raclap.index import Gallery
 from raclap.milvus import is_address
 from raclap.query import check_text
-from raclap.reading import ANYONE, Reader, Reading, likeliest, text_vectors
+from raclap.reading import ANYONE, Reader, Reading, text_vectors
 from raclap.sketch import Sketch, sketch
 from raclap.style import Style
 from raclap.timeline import Moment, follow
@@ -38,8 +38,6 @@ ROOT = Path(__file__).resolve().parent.parent
 BUNDLED = ROOT / "assets" / "gallery"
 # Texts that say nothing of style, from which a change of nothing in particular is reckoned.
 _NEUTRAL = (ANYONE, "a voice", "someone talking")
-_LABELLED = ("gender", "emotion")  # what only a label tells of a clip, or a model
-_SURE = 0.7  # probability from which it is said to be heard
 _POOL = 200  # clips among which a varied answer is chosen
 
 
@@ -247,15 +245,6 @@ class Engine:
     def remarks(self, text: str) -> list[str]:
         """Say in sentences what of a description is not heard, or not English."""
         return scope.remarks(text, self.model.vocabulary)
-
-    def heard(self, clip: Clip) -> Style:
-        """Return what the model surely hears of a gallery's clip where no label tells it."""
-        unknown = [name for name in _LABELLED if not getattr(clip, name)]
-        if not unknown:
-            return Style()
-        told = self.reader.probabilities(self._vector(clip.id))
-        best = {name: likeliest(told[name])[0] for name in unknown}
-        return Style(**{name: best[name] for name in unknown if told[name][best[name]] >= _SURE})
 
     def describe(self, clip: str | Path | np.ndarray, top: int = 5) -> Reading:
         """Tell how a clip is spoken.

@@ -15,6 +15,7 @@ from urllib.parse import quote
 import numpy as np
 
 from raclap.comparison import Comparison
+from raclap.corpus import HEARD
 from raclap.evidence import Relevance
 from raclap.search import Hit
 from raclap.style import ATTRIBUTES
@@ -28,6 +29,7 @@ def hit_rows(hits: Sequence[Hit]) -> list[dict[str, Any]]:
             "id": hit.clip.id,
             "score": hit.score,
             **{name: getattr(hit.clip, name) for name in ATTRIBUTES},
+            **{f"heard_{name}": hit.clip.heard.get(name, "") for name in HEARD},
             **{name: getattr(hit.clip, name) for name in ("speaker", "language", "corpus")},
             "text": hit.clip.text,
             "seconds": hit.clip.seconds,

@@ -29,7 +29,7 @@ EXAMPLES = (
     "surprised, loud and fast",
 )
 MOST_RESULTS = 50
-_SOME = 2_000  # clips among which an assortment is made, so that a large gallery opens soon
+SOME = 2_000  # clips that are looked at for what all are like, so that a large gallery opens soon
 EVENT = IN_TURN | {"api_visibility": "private"}
 LATEST = EVENT | {"trigger_mode": "always_last"}  # of a slider on the move
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
@@ -146,7 +146,7 @@ def clip_choices(engine: Engine) -> list[tuple[str, str]]:
 
 def assorted(clips: Sequence[Clip], most: int) -> list[Clip]:
     """Return clips of styles as different as can be, starting with the first."""
-    rest = list(clips[:_SOME])
+    rest = list(clips[:SOME])
     chosen = rest[:1]
     likeness = [0.0] * len(rest)  # of each to the likest that is chosen
     while len(chosen) < min(most, len(rest)):

@@ -6,6 +6,8 @@ model reads (``wording``), HTML.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from raclap.corpus import Clip
 from raclap.style import ATTRIBUTES
 
@@ -55,6 +57,15 @@ ORDER = ("emotion", "intensity", "gender", "pitch", "speed", "energy", "phonatio
 def word(attribute: str, value: str) -> str:
     """Return a value of an attribute as one would say it: ``pitch``, ``low`` is "low pitch"."""
     return _WORDS.get(attribute, {}).get(value, value.replace("_", " "))
+
+
+def heading(attribute: str, clips: Iterable[Clip]) -> str:
+    """Return what to call an attribute of clips, and whether labels or a model tell its values."""
+    title = TITLES.get(attribute, attribute.capitalize())
+    labelled = {bool(getattr(clip, attribute)) for clip in clips if clip.told(attribute)}
+    if False not in labelled:
+        return title
+    return f"{title}, labelled or heard" if True in labelled else f"{title}, as heard"
 
 
 def name(clip: Clip) -> str:

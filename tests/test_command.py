@@ -51,7 +51,7 @@ def test_index_then_search_by_text(gallery, run):
     assert result["understood"] == {"pitch": "low"}
     assert result["remarks"] == []
     assert [hit["rank"] for hit in result["hits"]] == [1, 2, 3]
-    assert set(result["hits"][0]) == {"rank", "id", "path", "score", *ATTRIBUTES}
+    assert set(result["hits"][0]) == {"rank", "id", "path", "score", "heard", *ATTRIBUTES}
     assert all(Path(hit["path"]).is_file() for hit in result["hits"])
     scores = [hit["score"] for hit in result["hits"]]
     assert scores == sorted(scores, reverse=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -102,6 +103,10 @@ def test_manifest_survives_writing_and_moving(tmp_path):
             id="2", path=str(tmp_path / "elsewhere/b.wav"), text='says "hi", softly', seconds=2.25
         ),
     ]
+    write_manifest(clips, tmp_path / "here/m.csv")
+    assert read_manifest(tmp_path / "here/m.csv") == clips
+    assert "heard" not in (tmp_path / "here/m.csv").read_text()
+    clips[0] = replace(clips[0], emotion="", heard_emotion="sad")
     write_manifest(clips, tmp_path / "here/m.csv")
     assert read_manifest(tmp_path / "here/m.csv") == clips
 

@@ -6,6 +6,7 @@ python -m pytest tests/test_index.py
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -118,7 +119,26 @@ def test_zero_results_cannot_be_asked_for(gallery, rng):
 
 
 def test_facets_are_the_values_present(gallery):
-    assert gallery.facets() == {"gender": ["female", "male"], "emotion": ["angry", "sad"]}
+    facets = gallery.facets()
+    assert {name: [*values] for name, values in facets.items()} == {
+        "gender": ["female", "male"],
+        "emotion": ["angry", "sad"],
+    }
+    for name, counts in facets.items():
+        known = (getattr(clip, name) for clip in gallery.clips)
+        assert counts == Counter(value for value in known if value)
+
+
+def test_what_no_label_tells_is_filtered_by_what_was_heard(gallery, rng):
+    clips = [
+        replace(clip, heard_emotion="sad", heard_gender="female" if clip.gender else "male")
+        for clip in gallery.clips
+    ]
+    heard = Gallery.build(gallery.vectors, clips, "model-a")
+    assert heard.facets()["emotion"] == {"angry": 20, "sad": 40}
+    assert heard.facets()["gender"] == gallery.facets()["gender"]  # labels come first
+    _, rows = heard.search(unit(rng, 1), COUNT, {"emotion": "sad"})
+    assert sorted(rows[0]) == [row for row in range(COUNT) if row % 3]
 
 
 def test_build_refuses_what_cannot_be_searched(rng):

@@ -54,6 +54,7 @@ def clips():
             path=f"/voices/{n}.wav",
             emotion=("angry", "sad", "")[n % 3],
             gender=("female", "male")[n % 2],
+            heard_emotion=("", "sad")[n % 2],
             speaker=HOSTILE[n % len(HOSTILE)],
             corpus="hums",
             seconds=n / 7,
@@ -97,7 +98,7 @@ def test_the_hits_are_those_of_faiss(collection, embedded, top, where):
     np.testing.assert_allclose(scores, expected, atol=1e-5)
     found = [collection.clips[row] for row in rows[0]]
     assert found == [embedded.clips[row] for row in rows[0]]
-    assert all(getattr(clip, name) == where[name] for clip in found for name in where)
+    assert all(clip.told(name) == where[name] for clip in found for name in where)
 
 
 def test_a_page_or_a_script_finds_the_same_gallery(collection, embedded):

@@ -124,14 +124,6 @@ def test_a_reading_tells_probabilities_levels_and_descriptions(engine, clips):
     assert score == pytest.approx(float(engine.model.encode_text([text]).numpy()[0] @ vector))
 
 
-def test_what_no_label_tells_is_heard_if_it_is_sure(engine, clips, monkeypatch):
-    told = {"gender": {"female": 0.9, "male": 0.1}, "emotion": {"angry": 0.8, "sad": 0.2}}
-    monkeypatch.setattr(engine.reader, "probabilities", lambda vector: told)
-    assert engine.heard(clips[0]) == Style(emotion="angry")  # the gender has its label
-    told["emotion"] = {"angry": 0.6, "sad": 0.4}
-    assert engine.heard(clips[0]) == Style()
-
-
 @pytest.mark.parametrize(("attribute", "sureness"), [("energy", 1.0), ("intensity", 0.3)])
 def test_probabilities_follow_the_mean_of_all_wordings(engine, clips, attribute, sureness):
     model = engine.model
@@ -468,13 +460,34 @@ def test_intake_measures_skips_and_keeps_order(tmp_path, clips):
 def test_a_level_that_cannot_be_measured_stays_as_the_manifest_has_it(tmp_path):
     path = write_voice(tmp_path / "v.wav", 100)
     unsure = Reader(StubModel())
-    unsure.probabilities = lambda _: {"gender": {"female": 0.6, "male": 0.4}}
+    unsure.probabilities = lambda _: {"gender": {"female": 0.6, "male": 0.4}, "emotion": {"sad": 1}}
     clip = Clip(id="v", path=str(path), pitch="high")
     assert intake.take_in(unsure, [clip], tmp_path / "a").clips[0].pitch == "high"
     sure = Reader(StubModel())
-    sure.probabilities = lambda _: {"gender": {"female": 0.05, "male": 0.95}}
+    sure.probabilities = lambda _: {"gender": {"female": 0.05, "male": 0.95}, "emotion": {"sad": 1}}
     taken = intake.take_in(sure, [clip], tmp_path / "b").clips[0]
     assert (taken.pitch, taken.gender) == ("low", "")
+
+
+def test_what_no_label_tells_is_heard_if_it_is_sure(tmp_path):
+    path = write_voice(tmp_path / "v.wav", 100)
+    reader = Reader(StubModel())
+
+    def taken(emotion: dict[str, float], **labels: str) -> Clip:
+        told = {"gender": {"female": 0.9, "male": 0.1}, "emotion": emotion}
+        reader.probabilities = lambda _: told
+        clip = Clip(id="v", path=str(path), heard_gender="male", **labels)  # of another model
+        return intake.take_in(reader, [clip], tmp_path / "work").clips[0]
+
+    sure, unsure = {"angry": 0.8, "sad": 0.2}, {"angry": 0.6, "sad": 0.4}
+    assert taken(sure).heard == {"gender": "female", "emotion": "angry"}
+    assert taken(unsure).heard == {"gender": "female"}
+    labelled = taken(sure, gender="male")
+    assert (labelled.heard, labelled.heard_gender) == ({"emotion": "angry"}, "")
+    assert (labelled.told("gender"), labelled.told("emotion")) == ("male", "angry")
+    assert labelled.style == Style(
+        gender="male", **{n: getattr(labelled, n) for n in intake._LEVELS}
+    )
 
 
 def test_an_interrupted_intake_goes_on_where_it_stopped(tmp_path, clips, monkeypatch):
