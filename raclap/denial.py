@@ -9,14 +9,20 @@ who does (`reading`), and how what is denied is subtracted (`ranking`).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import zip_longest
+
+import numpy as np
 
 from raclap import lexicon
 from raclap.query import Mention, clean, mentions
 from raclap.style import EVERY_VALUE
 
+# A text and from where to where its words go (W) -> the shares (W, 2) of `RACLAP.denied`.
+Told = Callable[[str, Sequence[tuple[int, int]]], np.ndarray]
+_TOLD = 0.5  # share above which a word is taken to be denied, or to deny
+_DOUBTED = 0.02  # and up to which it is not, though a rule says so
 _WORD = re.compile(r"[^\W\d_]+(?:'[a-z]+)?|[^\w\s'-]")  # or a mark
 # What denies nothing though it looks so: "no doubt angry", "never been happier".
 _FIRM = (
@@ -31,11 +37,13 @@ _NOT = re.compile(
     r"not|no|nobody|never|nothing|less|neither|nor|without|w/o|cannot|hardly|scarcely|minus|except"
     r"|(?:is|are|was|were|does|do|did|has|have|had|wo|would|should|could|must|need)n'?t|ain't"
     r"|avoid|avoiding|exclude|excluding|used to be"
-    r"|any(?:thing|one|body) but|(?:rather|other) than|instead of|far from|none|zero|devoid of"
+    r"|(?:any|every)(?:thing|one|body) but|(?:rather|other) than|instead of|far from|none|zero"
+    r"|devoid of"
     r"|lack(?:s|ing)?(?: of)?|absence of|free (?:of|from)"
     r")\b"
 )
 _OPPOSITE = re.compile(r"\b(not )?(?:un([a-z]{4,})|([a-z]{4,})less)\b")
+_NON = re.compile(r"\bnon[- ](?=[a-z])")
 # What denies otherwise than by a word before it: "angry -loud", "more sad than angry".
 _OTHERWISE = (
     (re.compile(r"(?<=\s)-(?=[a-z])"), "not "),  # as search engines have it
@@ -69,7 +77,11 @@ _HANGING = re.compile(
 _LEADING = re.compile(r"^(?:[\s,;.!?]|\b(?:but|and|or|ones?|stuff|please)\b)+")
 
 
-def parted(text: str, reads: Callable[[str], bool] = lambda word: False) -> tuple[str, str]:
+def parted(
+    text: str,
+    reads: Callable[[str], bool] = lambda word: False,
+    told: Told | None = None,
+) -> tuple[str, str]:
     """Part what a query wants from what it wants left out.
 
     "A man who is not angry, speaking fast" wants "a man, speaking fast", and nothing "angry".
@@ -78,6 +90,8 @@ def parted(text: str, reads: Callable[[str], bool] = lambda word: False) -> tupl
         text: a query; what `query.normalize` made of it, if misspelt words are to count.
         reads: says whether a word that the lexicon does not know tells of a voice; asked only of
             words that may be denied.
+        told: tells how likely each word is denied, and how likely it denies, if a model was taught
+            that; see `RACLAP.denied`.
 
     Returns:
         What is wanted, which may be empty, and what is not. A text that denies nothing known or
@@ -86,20 +100,71 @@ def parted(text: str, reads: Callable[[str], bool] = lambda word: False) -> tupl
     cleaned = _spelt_out(clean(text))
     words = [*_WORD.finditer(cleaned)]
     named = [each for each in mentions(cleaned) if cleaned[each.start : each.stop] not in _THEIRS]
-    kept, denied, done = [], [], 0
+    shares = told(cleaned, [word.span() for word in words]) if told else np.ones((len(words), 2))
+    likely = dict(zip(words, shares.tolist(), strict=True))
+    gone: list[tuple[int, int]] = []  # from where to where something is denied
+    cut: list[tuple[int, int]] = []  # the same with what denies it
+    done = 0
     for said in _NOT.finditer(cleaned):
         # "More or less" is a wording itself.
         if said.start() < done or _at(said.start(), named):
             continue
         after = [word for word in words if word.start() >= said.end()]
-        if gone := _denied(said[0], after, named, reads):
-            kept.append(cleaned[done : said.start()])
-            denied += [cleaned[start:stop] for start, stop in gone]
-            done = gone[-1][1]
-    if not denied:
+        found = _denied(said[0], after, named, reads)
+        if max((likely[word][0] for word in words if _within(word, found)), default=0) > _DOUBTED:
+            gone += found
+            done = found[-1][1]
+            cut.append((said.start(), done))
+    denying = [word.span() for word, (_, denies) in likely.items() if denies > _TOLD]
+    if told and denying:
+        for stretch in _told(likely, named, lambda stretch: reads(cleaned[slice(*stretch)])):
+            if not any(start < stretch[1] and stop > stretch[0] for start, stop in cut):
+                gone.append(stretch)
+                cut.append(stretch)
+        cut += denying
+    if not gone:
         return text, ""
-    kept = [_HANGING.sub("", _LEADING.sub("", part)) for part in (*kept, cleaned[done:])]
+    kept = [_HANGING.sub("", _LEADING.sub("", part)) for part in _without(cleaned, cut)]
+    denied = [cleaned[start:stop] for start, stop in sorted(gone)]
     return ", ".join(part for part in kept if part), ", ".join(denied)
+
+
+def _within(word: re.Match[str], stretches: Sequence[tuple[int, int]]) -> bool:
+    return any(start <= word.start() < stop for start, stop in stretches)
+
+
+def _told(
+    likely: Mapping[re.Match[str], Sequence[float]],
+    named: Sequence[Mention],
+    reads: Callable[[tuple[int, int]], bool],
+) -> Iterator[tuple[int, int]]:
+    """Yield what is likely denied: words in a row, each as long as what the lexicon has there.
+
+    Of words that the lexicon does not have they must tell of a voice. Who wants no emotion wants
+    neutral voices.
+    """
+    found: list[tuple[int, int]] = []
+    for word, (denied, _) in likely.items():
+        if denied <= _TOLD or word[0] in _FEELING:
+            continue
+        known = _at(word.start(), named)
+        start, stop = (known.start, known.stop) if known else word.span()
+        if found and start <= found[-1][1] + 1:
+            start, stop = found[-1][0], max(stop, found.pop()[1])
+        found.append((start, stop))
+    for start, stop in found:
+        if any(start <= each.start < stop for each in named) or reads((start, stop)):
+            yield start, stop
+
+
+def _without(text: str, cut: Sequence[tuple[int, int]]) -> Iterator[str]:
+    """Yield what is left of a text between stretches that may overlap."""
+    done = 0
+    for start, stop in sorted(cut):
+        if text[done:start].strip():
+            yield text[done:start]
+        done = max(done, stop)
+    yield text[done:]
 
 
 def _spelt_out(text: str) -> str:
@@ -109,6 +174,8 @@ def _spelt_out(text: str) -> str:
     """
     for pattern, plain in _OTHERWISE:
         text = pattern.sub(plain, text)
+    named = mentions(text)
+    text = _NON.sub(lambda word: word[0] if _at(word.start(), named) else "not ", text)
     named = mentions(text)
 
     def denied(word: re.Match[str]) -> str:

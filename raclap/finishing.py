@@ -33,6 +33,7 @@ from raclap.evaluate import encode_texts
 from raclap.eye import ANSWERS, Eye
 from raclap.finish import VOICES, Finish
 from raclap.model import RACLAP
+from raclap.negating import taught
 from raclap.objective import scopes
 from raclap.style import SIZES, VALUES, Style
 from raclap.towers import Frames
@@ -101,7 +102,7 @@ def finish(
     features.settle(model.speech)
     clips = [features.clips[0, row] for row in features.rows]
     speech, summaries = _encoded(model, features)
-    finished = model.finished(learned(model, speech, summaries, clips, seed))
+    finished = model.finished(learned(model, speech, summaries, clips, seed), taught(model, seed))
     finished.save_pretrained(output)
     for name in _RECORDS:
         if (Path(init) / name).is_file():

@@ -10,6 +10,7 @@ A checkpoint folder holds everything that inference needs:
 * ``teacher.safetensors``: optional, where the stage-one model differs from this one
 * ``finish.safetensors``: optional, what is done to vectors after both towers
 * ``ear.safetensors``, ``eye.safetensors``: with it, what tells emotions, and reads descriptions
+* ``negation.safetensors``: with it, what tells which words of a query are denied
 * ``tokenizer/``
 * ``checksums.json``: SHA-256 of all these, so that damage is noticed
 * what training and evaluation left: figures, history, a model card
@@ -47,6 +48,7 @@ from raclap import audio, glossary, query, weights
 from raclap.config import ALL_LAYERS, InputError, ModelConfig, TextConfig, from_dict, to_dict
 from raclap.files import digest_of, replacing
 from raclap.finish import Finish, expected, overruled
+from raclap.negation import DENIED, DENYING, Negation
 from raclap.scope import within
 from raclap.style import SIZES
 from raclap.tiny import tiny_speech, tiny_text, tiny_tokenizer
@@ -58,7 +60,8 @@ _SHARDS = [
     for part in ("frozen", "encoder", "model")
     for tower in ("", "-text")
 ]
-_FINISHING = ("finish", "ear", "eye")  # a file each: an ear taught anew leaves the rest as it is
+# A file each: an ear taught anew leaves the rest as it is.
+_FINISHING = ("finish", "ear", "eye", "negation")
 _FINISHED = [f"{part}.safetensors" for part in _FINISHING]
 _TEACHER = "teacher.safetensors"
 _CHECKSUMS = "checksums.json"
@@ -105,7 +108,9 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
         self.text = TextTower(text, self.config.text, self.config.dim)
         self.log_scale = nn.Parameter(torch.tensor(-np.log(self.config.temperature)).float())
         widths = (self.config.dim, self.speech.summary_width, self.text.summary_width)
-        self.finish = Finish(*widths) if self.config.finished else None
+        finished = self.config.finished
+        self.finish = Finish(*widths) if finished else None
+        self.negation = Negation(text.config.hidden_size) if finished else None
         self.tokenizer: PreTrainedTokenizerBase | None = None
         self._teacher: tuple[RACLAP, ...] = ()  # in a tuple, so that it is no submodule
         self.eval()
@@ -169,10 +174,19 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
         new.load_state_dict(new.state_dict() | state | {first: wider})
         return new
 
-    def finished(self, finish: Finish) -> RACLAP:
-        """Return a model whose vectors are those of this unfinished one after ``finish``."""
+    def finished(self, finish: Finish, negation: Negation) -> RACLAP:
+        """Return a model whose vectors are those of this unfinished one after ``finish``.
+
+        Args:
+            finish: what is done to vectors.
+            negation: tells which words of a query are denied.
+        """
         new = self._empty(replace(self.config, finished=True))
-        new.load_state_dict(self.state_dict() | finish.state_dict(prefix="finish."))
+        new.load_state_dict(
+            self.state_dict()
+            | finish.state_dict(prefix="finish.")
+            | negation.state_dict(prefix="negation.")
+        )
         new.keep_teacher(self.teacher)
         return new
 
@@ -181,13 +195,15 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
         if self.finish is None:
             return self
         new, state = self._empty(replace(self.config, finished=False)), self.state_dict()
-        new.load_state_dict({n: t for n, t in state.items() if not n.startswith("finish.")})
+        learned_last = ("finish.", "negation.")
+        new.load_state_dict({n: t for n, t in state.items() if not n.startswith(learned_last)})
         new.keep_teacher(self.teacher)
         return new
 
     def _unfinish(self) -> None:
         """Become what :meth:`unfinished` returns, in the memory it has."""
-        self.finish, self.config = None, replace(self.config, finished=False)
+        self.finish = self.negation = None
+        self.config = replace(self.config, finished=False)
         self._hub_mixin_config["model"] = to_dict(self.config)  # what is saved beside the weights
 
     def _empty(self, config: ModelConfig) -> RACLAP:
@@ -332,6 +348,44 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
         said = expected(told) if expecting else told
         return self.finish.text(vectors, said).cpu(), told.cpu()
 
+    def token_states(self, texts: Sequence[str]) -> list[tuple[Tensor, list[tuple[int, int]]]]:
+        """Return each text's last hidden states (T, H), and where in it each token stands.
+
+        Args:
+            texts: as `clean` leaves them; a token that stands for no word of theirs is at (0, 0).
+        """
+        found = self.tokenizer(
+            list(texts),
+            truncation=True,
+            max_length=self.config.text.max_tokens,
+            return_offsets_mapping=True,
+        )
+        return list(zip(self.text.states(found["input_ids"]), found["offset_mapping"], strict=True))
+
+    @torch.inference_mode()
+    def denied(self, text: str, words: Sequence[tuple[int, int]]) -> np.ndarray:
+        """Tell which words of a query are denied, and which deny.
+
+        Args:
+            text: as `clean` leaves it.
+            words: from where to where each goes.
+
+        Returns:
+            (W, 2) float32 probabilities that a word is denied, and that it is part of what denies;
+            0 beyond what the encoder reads. An unfinished model, whose `negation` is None, cannot
+            tell.
+        """
+        shares = np.zeros((len(words), 2), np.float32)
+        if not words:
+            return shares
+        ((states, places),) = self.token_states([text])
+        told = self.negation(states[None].float(), [len(states)])[0].cpu().numpy()
+        for row, (start, stop) in enumerate(words):
+            its = [at for at, (first, last) in enumerate(places) if first < stop and last > start]
+            if its:
+                shares[row] = told[its][:, [DENIED, DENYING]].mean(0)
+        return shares
+
     @torch.inference_mode()
     def read(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Encode N >= 1 descriptions as far as the towers do.
@@ -409,9 +463,11 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
 
     @cached_property
     def fingerprint(self) -> str:
-        """Names the weights: galleries made by other weights are refused."""
+        """Names the weights that make vectors: galleries made by other weights are refused."""
         digest = hashlib.sha256()
         for name, tensor in sorted(self._stored().items()):
+            if name.startswith("negation."):  # it parts queries, and makes no vector
+                continue
             digest.update(name.encode())
             digest.update(tensor.numpy().tobytes())
         return digest.hexdigest()[:16]
@@ -430,6 +486,7 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
         if self.finish is not None:
             state |= self.finish.ear.state_dict(prefix="finish.ear.")
             state |= self.finish.eye.state_dict(prefix="finish.eye.")
+            state |= self.negation.state_dict(prefix="negation.")
         return {name: value for name, value in state.items() if value.ndim == 2}
 
     def _stored(self) -> dict[str, Tensor]:
@@ -600,9 +657,9 @@ def _pretrained(name: str, layers: int = 0) -> tuple[PreTrainedModel | None, Aut
 
 def _shard_of(name: str, frozen: Collection[str]) -> str:
     """The file of a checkpoint that holds the weight called ``name``."""
-    if name.startswith("finish."):
-        inner = name.split(".")[1]
-        return f"{inner if inner in _FINISHING else 'finish'}.safetensors"
+    first, *inner = name.split(".")
+    if first in _FINISHING:
+        return f"{inner[0] if inner[0] in _FINISHING else first}.safetensors"
     part = "frozen" if name in frozen else "encoder" if name.startswith(ENCODERS) else "model"
     return f"{part}{'-text' if name.startswith('text.') else ''}.safetensors"
 

@@ -80,11 +80,12 @@ _JOINTS = re.compile(
 def check_text(text: str) -> str:
     """Return a description without surrounding space, or say why it cannot be searched for."""
     text = text.strip()
-    if not text:
+    seen = clean(text[: MAX_CHARACTERS + 1])  # one ligature may stand for a sentence
+    if not seen:
         raise InputError("The description is empty; say how the voice should sound.")
-    if len(text) > MAX_CHARACTERS:
+    if (count := max(len(text), len(seen))) > MAX_CHARACTERS:
         raise InputError(
-            f"The description has {len(text):,} characters; shorten it to {MAX_CHARACTERS:,}."
+            f"The description has {count:,} characters; shorten it to {MAX_CHARACTERS:,}."
         )
     return text
 

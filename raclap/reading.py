@@ -42,7 +42,7 @@ ANYONE = "a person speaking"  # says nothing of a voice
 _SURE = 0.7  # probability from which a description is taken to say a value
 _TELLING = 0.8  # and a single word to say something of a voice, whatever it is
 _TEXTS_AT_ONCE = 64
-_REMEMBERED = 32
+_REMEMBERED = 1_024  # of each kind: about as many kilobytes
 _SPARE = 3  # descriptions that are encoded beyond those that are asked for
 
 
@@ -115,6 +115,7 @@ class Reader:
         self._heard: dict[bytes, np.ndarray] = {}  # digest of a waveform -> its vector
         self._known: dict[str, np.ndarray] = {}  # candidate description -> its vector
         self._asked: dict[str, Asked] = {}  # by query
+        self._parted: dict[str, tuple[str, str]] = {}  # likewise
         self._unwanted: dict[str, np.ndarray] = {}  # description -> what counts against a clip
 
     @cached_property
@@ -173,11 +174,16 @@ class Reader:
 
         A word that the lexicon does not know is asked of the model.
         """
-        wanted, unwanted = denial.parted(
-            query.normalize(text, self.model.vocabulary),
-            reads=lambda word: self.asked(word).telling >= _TELLING,
-        )
-        return (wanted, unwanted) if unwanted else (text, "")
+
+        def parted() -> tuple[str, str]:
+            wanted, unwanted = denial.parted(
+                query.normalize(text, self.model.vocabulary),
+                reads=lambda word: self.asked(word).telling >= _TELLING,
+                told=self.model.denied if self.model.negation else None,
+            )
+            return (wanted, unwanted) if unwanted else (text, "")
+
+        return _recalled(self._parted, text, parted)
 
     def sought(self, text: str, without: str = "") -> tuple[str, str]:
         """Part what is searched for from what counts against a clip.
@@ -263,9 +269,13 @@ class Reader:
         # Encoding takes most of the time, so only what will be among the best is encoded.
         likely = sorted(said, key=lambda text: -self._nearness(said[text], vector))
         texts = likely[: top + _SPARE]
-        if new := [text for text in texts if text not in self._known]:
-            self._known.update(zip(new, text_vectors(self.model, new), strict=True))
-        scores = np.stack([self._known[text] for text in texts]) @ vector
+        known = {text: self._known.get(text) for text in texts}
+        if new := [text for text, encoded in known.items() if encoded is None]:
+            known |= zip(new, text_vectors(self.model, new), strict=True)
+            if len(self._known) > _REMEMBERED:
+                self._known.clear()
+            self._known |= {text: known[text] for text in new}
+        scores = np.stack([*known.values()]) @ vector
         order = np.argsort(-scores, kind="stable")[:top]
         return [(texts[at], float(scores[at])) for at in order]
 

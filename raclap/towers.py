@@ -416,7 +416,11 @@ class TextTower(nn.Module):
         return [self.encoder.embeddings, *self.encoder.encoder.layer[:layers]]
 
     def pooled(self, texts: Sequence[Sequence[int]]) -> Tensor:
-        """Return (N, H): the mean over the encoder's last hidden states of each text's token ids.
+        """Return (N, H): the mean over the hidden states of each text's token ids."""
+        return torch.stack([states.mean(0) for states in self.states(texts)])
+
+    def states(self, texts: Sequence[Sequence[int]]) -> Sequence[Tensor]:
+        """Return the encoder's last hidden states (T, H) of each text's T token ids.
 
         Texts lie one behind the other in rows, in which each attends to itself alone. So only the
         ends of rows are padded, and all that a query is read in takes one pass over the weights.
@@ -440,8 +444,7 @@ class TextTower(nn.Module):
                 other, -torch.inf
             ),
         ).last_hidden_state  # (R, L, H)
-        parts = hidden[owner >= 0].split([len(text) for text in texts])
-        return torch.stack([part.mean(0) for part in parts])
+        return hidden[owner >= 0].split([len(text) for text in texts])
 
     def forward(self, texts: Sequence[Sequence[int]]) -> Tensor:
         """Turn the token ids of N texts into (N, D)."""

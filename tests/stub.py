@@ -21,6 +21,7 @@ class StubModel:
     dim = DIM
     scale = 10.0
     vocabulary = frozenset()
+    negation = None  # it was not taught what denies
 
     def __init__(self, fingerprint: str = "stub", seed: int = 0, teacher: StubModel | None = None):
         rng = np.random.default_rng(seed)

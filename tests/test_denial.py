@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+import numpy as np
 import pytest
 
 from raclap.denial import parted
@@ -143,3 +144,48 @@ def test_no_description_of_the_grammar_denies_anything(pool):
         for _ in range(500)
     ]
     assert [text for text in said if parted(text)[1]] == []
+
+
+def telling(denied: str, denying: str):
+    """In the place of a network: it knows these words."""
+    kinds = [set(denied.split()), set(denying.split())]
+
+    def told(text, words):
+        return np.array([[text[a:b] in kind for kind in kinds] for a, b in words], np.float32)
+
+    return told
+
+
+@pytest.mark.parametrize(
+    ("text", "denied", "denying", "parts"),
+    [
+        ("spare me the yelling", "yelling", "spare me the", ("", "yelling")),
+        ("a calm man, hold the whispers", "whispers", "hold", ("a calm man", "whispers")),
+        ("a calm man and hold the tears, fast", "tears", "hold", ("a calm man, fast", "tears")),
+        # Words in a row are denied as one, and a wording of the lexicon as a whole.
+        ("ditch the deep bass", "deep bass", "ditch the", ("", "deep bass")),
+        ("skip high-pitched women", "pitched", "skip", ("women", "high-pitched")),
+        # What the rules know is not told twice.
+        ("ditch anger, not sad, a man", "anger sad", "ditch not", ("a man", "anger, sad")),
+        ("a happy man", "", "", ("a happy man", "")),
+    ],
+)
+def test_what_a_network_tells_is_parted_from_the_rest(text, denied, denying, parts):
+    assert parted(text, told=telling(denied, denying)) == parts
+
+
+def test_a_network_that_doubts_parts_nothing():
+    doubt = lambda text, words: np.full((len(words), 2), 0.4)  # noqa: E731
+    assert parted("spare me the yelling", told=doubt) == ("spare me the yelling", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("a non-angry man", ("man", "angry")),
+        ("everything but sad", ("", "sad")),
+        ("non-emotional", ("non-emotional", "")),
+    ],
+)
+def test_other_prefixes_and_exceptions(text, parts):
+    assert parted(text) == parts

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from hums import hums
 from safetensors.torch import load_file
 
-from raclap import audio, finishing, glossary, metrics, query
+from raclap import audio, finishing, glossary, metrics, negating, query
 from raclap.__main__ import main
 from raclap.config import InputError, preset
 from raclap.corpus import read_manifest, write_manifest
@@ -20,16 +21,19 @@ from raclap.finishing import finish, places
 from raclap.model import RACLAP
 from raclap.train import train
 
-FILES = ("finish.safetensors", "ear.safetensors", "eye.safetensors")
+FILES = [f"{part}.safetensors" for part in ("finish", "ear", "eye", "negation")]
 TEXTS = ["an angry man, shouting", "a calm woman", "a person speaking", "a dejected man"]
 
 
 @pytest.fixture(scope="module")
 def few_descriptions():
-    """What teaches an eye that need not know much."""
+    """What teaches an eye, and what tells denials, that need not know much."""
     with pytest.MonkeyPatch.context() as patch:
         for name in ("_EYE_DRILLS", "_EYE_WHOLES", "_EYE_PARTS"):
             patch.setattr(finishing, name, 60)
+        few = negating.sentences()[::60]
+        patch.setattr(negating, "sentences", lambda: few)
+        patch.setattr(negating, "_DRILLS", 60)
         yield
 
 
@@ -80,12 +84,30 @@ def test_only_what_comes_after_the_towers_is_new(home, before, after):
     held = load_file(home / "done" / "finish.safetensors")
     assert {name.split(".")[0] for name in held} == {"finish"}
     assert held["finish.voices"].shape == (VOICES, before.dim)
-    for part in ("ear", "eye"):
+    for part, begins in (("ear", "finish.ear."), ("eye", "finish.eye."), ("negation",) * 2):
         seen = load_file(home / "done" / f"{part}.safetensors")
-        assert all(name.startswith(f"finish.{part}.") for name in seen)
-        assert not any(name.startswith(f"finish.{part}.") for name in held)
+        assert all(name.startswith(begins) for name in seen)
+        assert not any(name.startswith(begins) for name in held)
         matrices = [name for name in seen if name.endswith(".weight")]
         assert {seen[name].dtype for name in matrices} == {torch.int8}
+
+
+def test_what_tells_denials_makes_no_vector(home, before, after):
+    text, words = "not angry, a calm man", [(0, 3), (4, 9), (11, 12), (13, 17), (18, 21)]
+    shares = after.denied(text, words)
+    assert shares.shape == (5, 2)
+    assert shares.min() > 0
+    assert shares.sum(1).max() < 1
+    (states, places), *_ = after.token_states([text])
+    assert len(states) == len(places)
+    assert "".join(text[first:last] for first, last in places) == text.replace(" ", "")
+    assert before.negation is None
+    assert not after.denied(text, [(500, 505)]).any()
+    assert after.denied(text, []).shape == (0, 2)
+    other = after.copied()
+    torch.nn.init.zeros_(other.negation.members[0].told[1].weight)
+    assert other.fingerprint == after.fingerprint
+    assert not np.array_equal(other.denied(text, words), shares)
 
 
 def test_a_text_is_summed_up_whole_and_by_clauses(before):

@@ -15,12 +15,23 @@ SHARED = (
     *("config", "files", "audio", "prosody", "style"),
     *("lexicon", "glossary", "query", "scope", "denial", "wording"),
     *("layouts", "tables", "corpus", "transfer", "unpack", "homes"),
-    *("weights", "precision", "towers", "tiny", "ear", "eye", "finish", "model", "relation"),
+    *(
+        "weights",
+        "precision",
+        "towers",
+        "tiny",
+        "ear",
+        "eye",
+        "finish",
+        "negation",
+        "model",
+        "relation",
+    ),
     *("canvas", "heatmaps"),
 )
 LEARNING = (
     *("glossing", "parallel", "data", "loss", "metrics", "objective", "essr", "evaluate"),
-    *("curves", "results", "differences", "train", "study", "finishing"),
+    *("curves", "results", "differences", "train", "study", "negating", "finishing"),
 )
 USING = (
     *("facets", "nearest", "ranking", "index", "sketch", "reading", "checkpoint"),

@@ -76,14 +76,18 @@ def test_filters_reach_the_gallery(engine):
         engine.search_text("anything", where={"gender": "robot"})
 
 
-@pytest.mark.parametrize("text", ["😱😱", "صوت غاضب", "怒った女性の声", "x" * 1000, "'; --", "\0"])
+@pytest.mark.parametrize("text", ["😱😱", "صوت غاضب", "怒った女性の声", "x" * 1000, "'; --"])
 def test_any_script_gets_an_answer(engine, text):
     assert len(engine.search_text(text, top=3)) == 3
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("", "empty"), (" \n\t", "empty"), ("y" * 1001, "1,001.*1,000"), ("y" * 10_000, "10,000.*")],
+    [
+        *((text, "empty") for text in ("", " \n\t", "\0", "\u200b\u200d")),
+        *(("y" * 1001, "1,001.*1,000"), ("y" * 10_000, "10,000.*")),
+        ("\ufdfa" * 1000, "18,000"),  # a ligature of as many letters
+    ],
 )
 def test_a_text_that_cannot_be_searched_for_says_why(engine, text, words):
     with pytest.raises(InputError, match=words):

@@ -150,14 +150,29 @@ def test_a_blend_moves_a_clip_toward_the_change(engine, change, start, wanted, l
     assert after > before
 
 
-@pytest.mark.parametrize("name", ["queries.json", "queries2.json", "queries3.json"])
-def test_what_people_type_is_found(engine, name):
+def _denied(values: dict[str, str | list[str]]) -> set[tuple[str, str]]:
+    """Attribute and value of each that a labelled query denies."""
+    each = {name: [value] if isinstance(value, str) else value for name, value in values.items()}
+    return {(name, value) for name in each for value in each[name]}
+
+
+@pytest.mark.parametrize(
+    ("name", "least", "most"),
+    [
+        ("queries.json", 0.84, 0.03),
+        ("queries2.json", 0.84, 0.03),
+        ("queries3.json", 0.84, 0.03),
+        ("queries4.json", 0.84, 0.1),
+        ("queries5.json", 0.84, 0.1),
+    ],
+)
+def test_what_people_type_is_found(engine, name, least, most):
     """240 queries each, labelled, by writers who had seen nothing of this project."""
     asked = json.loads(Path(__file__).with_name(name).read_text())
     styles = [clip.style.known for clip in engine.gallery.clips]
     right, wrong = [], []
     for each in asked:
-        wanted, denied = each["wants"].items(), each["denied"].items()
+        wanted, denied = each["wants"].items(), _denied(each["denied"])
         fitting = sum(wanted <= style.items() and not denied & style.items() for style in styles)
         found = [hit.clip.style.known.items() for hit in engine.search_text(each["query"], 5)]
         if denied:
@@ -167,9 +182,9 @@ def test_what_people_type_is_found(engine, name):
             right.append(fit / min(5, fitting))
     print(f"{np.mean(right):.1%} of what is found fits, {np.mean(wrong):.1%} is denied")
     assert len(right) > 170
-    assert np.mean(right) > 0.84
+    assert np.mean(right) > least
     assert len(wrong) > 30
-    assert np.mean(wrong) < 0.03
+    assert np.mean(wrong) < most
 
 
 def test_the_best_descriptions_are_among_the_few_that_are_encoded(engine):
