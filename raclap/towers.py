@@ -9,6 +9,7 @@ cut in two: a *lower* part that never trains, whose output may be cached, and an
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -205,13 +206,15 @@ class WaveBackbone(nn.Module):
 
 @contextmanager
 def _recorded(layers: nn.ModuleList) -> Iterator[list[Tensor]]:
-    """Collect what enters each layer while the block runs."""
+    """Collect what enters each layer while the block runs, in this thread alone."""
     inputs: list[Tensor] = []
+    own = threading.get_ident()
 
-    def keep(_: nn.Module, args: tuple, kwargs: dict) -> None:
-        inputs.append(args[0] if args else kwargs["hidden_states"])
+    def keep(_: nn.Module, args: tuple) -> None:
+        if threading.get_ident() == own:  # others encode with the same layers meanwhile
+            inputs.append(args[0])
 
-    hooks = [layer.register_forward_pre_hook(keep, with_kwargs=True) for layer in layers]
+    hooks = [layer.register_forward_pre_hook(keep) for layer in layers]
     try:
         yield inputs
     finally:

@@ -5,6 +5,8 @@ python -m pytest tests/test_towers.py
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -205,6 +207,22 @@ def test_states_are_what_is_pooled(model):
         pooled = torch.stack([statistics(state[None], length)[0] for state in states])
         torch.testing.assert_close(pooled[None], tower.pooled(frames), rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(measured, frames.prosody)
+
+
+def test_states_are_of_no_other_thread(model, monkeypatch):
+    """A clip's states were mixed with those of what else was encoded at the time, and refused."""
+    tower, waveform = model.speech, noise(0.7)
+    alone, _ = tower.states(waveform)
+    lower = tower.lower
+
+    def meanwhile(waveform):
+        with ThreadPoolExecutor(1) as other:
+            other.submit(lambda: tower(lower(noise(0.3, 1)))).result()
+        return lower(waveform)
+
+    monkeypatch.setattr(tower, "lower", meanwhile)
+    found, _ = tower.states(waveform)
+    torch.testing.assert_close(found, alone)
 
 
 def test_settled_statistics_give_the_same_vector(model):
