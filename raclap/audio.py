@@ -62,7 +62,7 @@ def load(path: str | Path) -> np.ndarray:
             _check_rate(rate_hz, path.name)
             if file.format != "MP3":  # whose length may be a guess from its first frame
                 _check_length(len(file) / rate_hz, path.name)
-            samples = _mixed(file)
+            samples = mixed(file)
     except InputError:
         raise
     # A name that ends in .raw is a TypeError: soundfile would have to be told what it holds.
@@ -123,6 +123,18 @@ def from_samples(samples: np.ndarray, rate_hz: int, *, name: str = "The audio") 
     if silent(mono):
         raise InputError(f"{name} is silent; record or choose something with a voice in it.")
     return np.ascontiguousarray(mono, dtype=np.float32)
+
+
+def mixed(file: soundfile.SoundFile) -> np.ndarray:
+    """Read a file's first ten minutes as (S,), one block of all channels at a time."""
+    left = int(MAX_SECONDS * file.samplerate) + 1
+    size = max(1, _BLOCK // file.channels)
+    mono = []
+    while left and len(block := file.read(min(size, left), dtype="float32", always_2d=True)):
+        with np.errstate(over="ignore", invalid="ignore"):
+            mono.append(block.mean(axis=1))
+        left -= len(block)
+    return np.concatenate(mono) if mono else np.zeros(0, np.float32)
 
 
 def silent(waveform: np.ndarray) -> bool:
@@ -197,18 +209,6 @@ def windows(waveform: np.ndarray) -> list[np.ndarray]:
     """
     count = max(1, int(np.ceil(len(waveform) / (WINDOW_SECONDS * RATE_HZ))))
     return np.array_split(waveform, count)
-
-
-def _mixed(file: soundfile.SoundFile) -> np.ndarray:
-    """Read a file's first ten minutes as (S,), one block of all channels at a time."""
-    left = int(MAX_SECONDS * file.samplerate) + 1
-    size = max(1, _BLOCK // file.channels)
-    mono = []
-    while left and len(block := file.read(min(size, left), dtype="float32", always_2d=True)):
-        with np.errstate(over="ignore", invalid="ignore"):
-            mono.append(block.mean(axis=1))
-        left -= len(block)
-    return np.concatenate(mono) if mono else np.zeros(0, np.float32)
 
 
 def _resampled(mono: np.ndarray, rate_hz: int) -> np.ndarray:

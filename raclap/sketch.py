@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from raclap import audio
 from raclap.index import Gallery
 
 BARS = 64
@@ -59,8 +60,8 @@ def sketch(gallery: Gallery) -> Sketch:
 
 def outline(samples: np.ndarray) -> np.ndarray:
     """Return the (BARS,) uint8 peaks of (S,) samples."""
-    stretches = np.array_split(np.abs(samples), BARS)
-    loudest = np.array([stretch.max(initial=0) for stretch in stretches])
+    stretches = np.array_split(samples, BARS)
+    loudest = np.array([np.abs(stretch).max(initial=0) for stretch in stretches])
     return np.round(255 * loudest / max(loudest.max(), 1e-9)).astype(np.uint8)
 
 
@@ -104,10 +105,11 @@ def _spread(flat: np.ndarray) -> np.ndarray:
 def peaks_of(path: str) -> np.ndarray:
     """Return the (BARS,) uint8 outline of an audio file; 0 throughout where it cannot be read."""
     try:
-        samples, _ = soundfile.read(path, dtype="float32", always_2d=True)
+        with soundfile.SoundFile(path) as file:
+            samples = audio.mixed(file)
     except (OSError, RuntimeError, ValueError):  # gone or damaged since it was indexed
         return np.zeros(BARS, np.uint8)
-    return outline(samples[:, 0])
+    return outline(samples)
 
 
 def _key(gallery: Gallery) -> str:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import time
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from conftest import make_engine
 
+from raclap import audio
 from raclap.index import Gallery
 from raclap.search import BUNDLED
-from raclap.sketch import BARS, FILE, outline, places, sketch
+from raclap.sketch import BARS, FILE, outline, peaks_of, places, sketch
 
 
 def test_an_outline_is_loud_where_the_sound_is():
@@ -22,6 +25,21 @@ def test_an_outline_is_loud_where_the_sound_is():
     assert set(peaks[: BARS // 2].tolist()) == {5}
     assert set(peaks[BARS // 2 :].tolist()) == {255}
     assert outline(np.zeros(10)).max() == 0
+
+
+def test_an_outline_is_of_all_channels_which_are_never_held_at_once(tmp_path: Path):
+    """It was of the left one alone, and minutes of many channels took gigabytes."""
+    count = 150 * audio.RATE_HZ
+    samples = np.zeros((count, 8), np.float32)
+    samples[count // 2 :, 3] = 0.5
+    soundfile.write(tmp_path / "many.flac", samples, audio.RATE_HZ)
+    tracemalloc.start()
+    peaks = peaks_of(str(tmp_path / "many.flac"))
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert set(peaks[: BARS // 2].tolist()) == {0}
+    assert set(peaks[BARS // 2 :].tolist()) == {255}
+    assert most < samples.nbytes
 
 
 def test_clusters_lie_apart_and_the_layout_repeats():
