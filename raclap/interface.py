@@ -152,7 +152,8 @@ def launch_options(shelf: Shelf) -> dict[str, Any]:
         path = Path(clips[row].path).resolve()
         if path.suffix.lower() not in SUFFIXES or not path.is_file():
             raise HTTPException(404)
-        return FileResponse(path)
+        # Another gallery may have this row next time: what a browser kept is asked about again.
+        return FileResponse(path, headers={"Cache-Control": "no-cache"})
 
     return {
         "theme": _theme(),

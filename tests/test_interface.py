@@ -204,6 +204,7 @@ def test_clips_are_heard_by_number_and_nothing_else_is_served(
     with urllib.request.urlopen(address + hit["audio"]) as answer:
         path = engine.gallery.clips[engine.gallery.rows[hit["id"]]].path
         assert answer.read() == Path(path).read_bytes()
+        assert answer.headers["Cache-Control"] == "no-cache"  # the next gallery has such a row, too
     stranger = engine.gallery.clips[0].path
     for wrong in ("clips/999", "clips/-1", "clips/..%2Fx", f"gradio_api/file={stranger}"):
         with pytest.raises(urllib.error.HTTPError) as refused:
