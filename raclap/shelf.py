@@ -260,7 +260,7 @@ class Shelf:
             archive.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Stop what is at work, to go on another time, and remove what is a visitor's own."""
+        """Stop what is at work, to go on another time, and remove what visitors of this run own."""
         jobs = self.jobs.copy()  # others may begin meanwhile
         for job in jobs.values():
             job.stop.set()
@@ -358,10 +358,9 @@ class Shelf:
         end.start()
 
     def _sweep(self) -> None:
-        """Let what visitors of an earlier run left behind end with its hour, or with this run."""
+        """Let what visitors of other runs own end with its hour: a run may have been killed."""
         for place in (self.folder / _VISITORS).glob("*"):
             if self.own(place.name):
-                self.jobs[place.name] = Job(step="Ready", running=False)
                 age = time.time() - place.stat().st_mtime
                 self._remove_in(max(0, KEPT_SECONDS - age), place.name)
 

@@ -241,27 +241,30 @@ def test_what_a_killed_page_left_of_visitors_goes_within_its_hour(shelf, age_s):
     gone(left)
 
 
-def test_what_a_killed_page_left_of_visitors_goes_with_the_next_page(shelf):
-    left = shelf.folder / "visitors" / f"own-{'0' * 32}"
-    shelf.first.gallery.save(left)
+def test_a_page_that_closes_leaves_what_visitors_of_another_own(shelf, tmp_path):
+    """They were deleted with it: of two pages of one machine the second took all along."""
+    write_voice(tmp_path / "a.wav")
+    (tmp_path / "a.zip").write_bytes(zipped({"a.wav": (tmp_path / "a.wav").read_bytes()}))
+    name = shelf.take_zip(str(tmp_path / "a.zip"), "a")
+    settled(shelf)
     Shelf(shelf.first, shelf.folder).close()
-    assert not left.exists()
+    clip = shelf[name].gallery.clips[0]
+    assert shelf[name].search_clip(clip.path, 1)[0].clip == clip
 
 
 def test_nobody_opens_what_is_being_removed(shelf, monkeypatch):
     own = f"own-{'0' * 32}"
     shelf.first.gallery.save(shelf.folder / "visitors" / own)
-    again = Shelf(shelf.first, shelf.folder)
-    assert again[own].search_text("angry", 1)
+    assert shelf[own].search_text("angry", 1)
     asked = []
 
     def ask(place, **_):
         asked.append(place.name)
         with pytest.raises(InputError, match="no gallery"):
-            again[own]
+            shelf[own]
 
     monkeypatch.setattr(room.shutil, "rmtree", ask)
-    again.close()
+    shelf.remove(own)
     assert asked == [own]
 
 
