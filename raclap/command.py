@@ -186,7 +186,7 @@ def search(args: Namespace) -> dict[str, Any]:
 
     if args.explain and args.clip:
         raise InputError("--explain tells how words make a score; give a TEXT instead of --clip.")
-    query = str(args.clip) if args.clip else check_text(args.text)
+    query = args.clip or check_text(args.text)
     where = pairs(args.where, "--where")
     engine = Engine.open(args.checkpoint or CHECKPOINT, args.gallery)
     hits = (engine.search_clip if args.clip else engine.search_text)(query, args.top, where)
@@ -207,7 +207,7 @@ def search(args: Namespace) -> dict[str, Any]:
         understood["understood"] = engine.understood(query).known
         understood["remarks"] = engine.remarks(query)
     return {
-        "query": query,
+        "query": str(query),
         **understood,
         "hits": [
             {

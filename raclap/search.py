@@ -296,7 +296,7 @@ class Engine:
             InputError: an empty or too long text, or no usable audio.
         """
         wanted, unwanted = self.parted(text, without)
-        row = None if isinstance(clip, np.ndarray) else self.gallery.rows.get(str(clip))
+        row = self.gallery.rows.get(clip) if isinstance(clip, str) else None
         waveform = _waveform(clip if row is None else self.gallery.clips[row].path)
         vector = self.reader.hear(waveform) if row is None else self.gallery.vectors[row]
         return Explanation(

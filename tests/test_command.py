@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import types
@@ -84,6 +85,15 @@ def test_search_by_clip_with_filters(gallery, run):
     result = run("search", "--clip", clip, "--gallery", gallery, *where)
     assert result["query"] == str(clip)
     assert [hit["id"] for hit in result["hits"]] == ["v250", "v190"]
+
+
+def test_search_by_clip_means_the_file_and_no_id(gallery, run, tmp_path, monkeypatch):
+    """Ids of a folder's gallery are paths within it; it answered for the clip of the same name."""
+    shutil.copy(gallery / "clips" / "100.wav", tmp_path / "v250")
+    monkeypatch.chdir(tmp_path)
+    result = run("search", "--clip", "v250", "--gallery", gallery, "--top", 1)
+    assert result["query"] == "v250"
+    assert [hit["id"] for hit in result["hits"]] == ["v100"]
 
 
 def test_index_measures_levels_and_reports_on_stderr(voices, tmp_path, capsys):

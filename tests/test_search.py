@@ -293,6 +293,13 @@ def test_a_gallery_clip_may_be_named_by_its_id(engine, clips):
     assert engine.search_clip("v140") == engine.search_clip(clips[2].path)
 
 
+def test_a_path_is_no_id(engine):
+    asks = (engine.search_clip, lambda clip: engine.explain(clip, "sad"))
+    for ask in (*asks, lambda clip: engine.compare([clip], ["sad"])):
+        with pytest.raises(InputError, match="no file 'v140'"):
+            ask(Path("v140"))
+
+
 def test_a_short_clip_has_one_style_and_a_long_one_is_followed(engine, tmp_path):
     assert engine.follow(write_voice(tmp_path / "short.wav", 150, 5.9)) == []
     moments = engine.follow(write_voice(tmp_path / "long.wav", 150, 9.0))
