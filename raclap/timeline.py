@@ -62,7 +62,7 @@ def follow(reader: Reader, waveform: np.ndarray) -> list[Moment]:
     vectors = encode_clips(reader.model, [part for _, part in spoken])
     moments = []
     for (at, part), vector in zip(spoken, vectors, strict=True):
-        heard, measured = reader.probabilities(vector), prosody.measure(audio.trim(part))
+        heard, measured = reader.probabilities(vector), prosody.measure(audio.spoken(part))
         named = style.levels(measured, likeliest(heard["gender"])[0])
         moments.append(
             Moment(

@@ -20,3 +20,15 @@ def test_a_quiet_recording_has_no_moments_in_its_pause(room_dbfs):
     noise[: time.size] += 0.005 * np.sin(2 * np.pi * 200 * time).astype(np.float32)
     moments = follow(Reader(StubModel()), noise)
     assert [moment.start for moment in moments] == pytest.approx([0, 1.55, 3.09, 4.64], abs=0.1)
+
+
+def test_a_stretch_is_measured_as_it_would_be_read():
+    """Pauses within one of more than 15 s were counted, and made every voice slow."""
+    time = np.arange(2 * audio.RATE_HZ) / audio.RATE_HZ
+    syllables = np.sin(2 * np.pi * 200 * time) * np.square(np.sin(2 * np.pi * 2 * time))
+    waveform = np.tile(np.pad(0.1 * syllables, (0, 18 * audio.RATE_HZ)), 20).astype(np.float32)
+    reader = Reader(StubModel())
+    first, *_ = follow(reader, waveform)
+    assert first.seconds == 32
+    assert first.levels == reader.read(waveform[: 32 * audio.RATE_HZ]).levels
+    assert first.levels["speed"].number > 3
