@@ -119,17 +119,24 @@
     }
     if (best) choose(best);
   });
-  let drag;
+  let drag, dragged; // by more than a hand that clicks moves
   document.addEventListener("pointerdown", (event) => {
+    dragged = false;
     const svg = event.target.closest?.(".atlas svg");
     if (svg && view(svg).width < 1000) drag = { svg, x: event.clientX, y: event.clientY, from: { x: view(svg).x, y: view(svg).y } };
   });
   document.addEventListener("pointermove", (event) => {
     if (!drag) return;
+    const dx = event.clientX - drag.x, dy = event.clientY - drag.y;
+    dragged ||= Math.hypot(dx, dy) > 5;
     const scale = view(drag.svg).width / drag.svg.getBoundingClientRect().width;
-    look(drag.svg, drag.from.x - (event.clientX - drag.x) * scale, drag.from.y - (event.clientY - drag.y) * scale, view(drag.svg).width);
+    look(drag.svg, drag.from.x - dx * scale, drag.from.y - dy * scale, view(drag.svg).width);
   });
   for (const kind of ["pointerup", "pointercancel"]) document.addEventListener(kind, () => { drag = undefined; });
+  document.addEventListener("click", (event) => { // one that ends a drag chooses nothing
+    if (dragged && event.target.closest?.(".atlas svg")) event.stopImmediatePropagation();
+    dragged = false;
+  }, true);
 
   const ways = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1] };
   document.addEventListener("keydown", (event) => {

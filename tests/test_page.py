@@ -578,6 +578,28 @@ def test_a_map_to_hear_to_recolour_and_to_zoom(
     assert complaints == []
 
 
+def test_a_map_that_is_dragged_plays_nothing(page: playwright.Page) -> None:
+    """A drag ends in a click, and the point that went along under the mouse was played."""
+    _open(page, "Map")
+    page.get_by_role("button", name="Zoom in").click()
+    points = page.locator(".atlas circle")
+    away = points.evaluate_all(
+        "all => all.map(({ cx, cy }) => Math.hypot(cx.baseVal.value - 500, cy.baseVal.value - 500))"
+    )
+    point = points.nth(away.index(min(away)))
+    point.hover()
+    before = point.bounding_box()
+    x, y = (before[at] + before[size] / 2 for at, size in (("x", "width"), ("y", "height")))
+    page.mouse.down()
+    page.mouse.move(x + 30, y + 20, steps=4)
+    page.mouse.up()
+    assert point.bounding_box() != before
+    expect(page.locator(".atlas .now .actions")).to_be_hidden()
+    point.click()
+    said = point.get_attribute("aria-label")
+    expect(page.locator(".atlas .now p")).to_have_text(said)
+
+
 # ---------------------------------------------------------------------- everywhere
 
 
