@@ -118,6 +118,9 @@
     else if (button.matches("[data-on]")) button.ariaPressed = String(button.ariaPressed !== "true");
     else { audio.pause(); bar.hidden = true; }
   });
+  // A clip that goes with the results it was among is silent, and tells the document nothing of it.
+  new MutationObserver(() => { bar.hidden ||= !current.isConnected; })
+    .observe(document, { childList: true, subtree: true });
 
   // ---- keys: "/" asks anew, an arrow down leads to the first result, and on from clip to clip
   document.addEventListener("keydown", (event) => {

@@ -150,6 +150,20 @@ def test_clips_play_on_by_themselves_if_asked(page: playwright.Page) -> None:
     expect(bar).to_contain_text("result 10:")
 
 
+def test_the_bar_goes_with_the_clip_that_it_is_of(page: playwright.Page) -> None:
+    """It went on to say that a clip was playing which no result was any more."""
+    _search(page, "an angry man")
+    page.locator("#results audio").nth(8).evaluate("audio => { audio.loop = true }")
+    page.get_by_role("button", name="Play result 9:").click()
+    bar = page.get_by_role("region", name="Now playing")
+    expect(bar).to_contain_text("result 9:")
+    page.get_by_role("spinbutton", name="Number of results").first.fill("3")
+    expect(page.locator("#results .hit")).to_have_count(3)
+    expect(bar).to_be_hidden()
+    page.get_by_role("button", name="Play result 1:").click()
+    expect(bar).to_contain_text("result 1:")
+
+
 def test_more_results_are_shown_on_a_click(page: playwright.Page, address: str) -> None:
     page.get_by_role("spinbutton", name="Number of results").first.fill("1")
     _search(page, "an angry man")
