@@ -152,6 +152,11 @@ class Gallery:
         if twice := [id for id, count in counts.items() if count > 1]:
             raise InputError(f"The clip {min(twice)!r} is given twice; add it once, or remove it.")
         vectors = np.asarray(vectors, dtype=np.float32)
+        if vectors.shape != (len(clips), self.vectors.shape[1]):
+            raise ValueError(
+                f"vectors have shape {vectors.shape} for {len(clips)} clips; they must be (M, D) "
+                f"for M clips, D = {self.vectors.shape[1]}"
+            )
         new = [clip for clip in clips if clip.id not in self.rows]
         stay = [*self.clips, *new]
         source = np.arange(len(stay))  # row now -> row in `stay`

@@ -329,6 +329,10 @@ def test_an_impossible_edit_says_why(gallery, rng):
     for clips, without in ((gallery.clips[:1], ["c0"]), ([gallery.clips[0]] * 2, [])):
         with pytest.raises(InputError, match="'c0' is given twice"):
             gallery.edited(unit(rng, len(clips)), clips, without)
+    some = gallery.vectors[:2]
+    for vectors in (some[:1], some[:0], gallery.vectors[:3], some[:, :1], some[:, :-1], some[0]):
+        with pytest.raises(ValueError, match=r"vectors have shape .* for 2 clips"):
+            gallery.edited(vectors, gallery.clips[:2])
 
 
 def test_of_two_edits_the_second_is_told_to_load_again(gallery, tmp_path, rng):
