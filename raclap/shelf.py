@@ -118,7 +118,7 @@ class Shelf:
         self.first, self.folder, self.homes = engine, folder or default_folder(), homes
         self.jobs: dict[str, Job] = {}
         self._pause = pause
-        self._engines = {"": engine}
+        self._engines: dict[str, Engine] = {}
         self._archives: dict[str, Path] = {}
         self._lock = threading.Lock()
         self._lanes = {"corpus": threading.Lock(), "own": threading.Lock()}
@@ -126,22 +126,25 @@ class Shelf:
         atexit.register(self.close)
 
     def __getitem__(self, name: str) -> Engine:
-        """Return the engine of a gallery, opened once.
+        """Return the engine of a gallery, opened once and again when another was saved there.
 
         Raises:
             InputError: there is none of this name, or another model made it.
         """
+        if not name:
+            return self.first
         with self._lock:
-            if name not in self._engines:
-                place = self._place(name)
-                if not (place / CARD).is_file():
-                    names = ", ".join(repr(entry.name) for entry in self.entries() if entry.name)
-                    raise InputError(
-                        f"There is no gallery {name[:80]!r} here (any more); "
-                        f"there are {names or 'no others'}."
-                    )
-                self._engines[name] = self.first.over(Gallery.load(place), name)
-            return self._engines[name]
+            place = self._place(name)
+            if not (place / CARD).is_file():
+                names = ", ".join(repr(entry.name) for entry in self.entries() if entry.name)
+                raise InputError(
+                    f"There is no gallery {name[:80]!r} here (any more); "
+                    f"there are {names or 'no others'}."
+                )
+            engine = self._engines.get(name)
+            if engine is None or engine.gallery.card != read_card(place):
+                engine = self._engines[name] = self.first.over(Gallery.load(place), name)
+            return engine
 
     def entries(self) -> list[Entry]:
         """List what everybody can search, the first gallery first."""
@@ -294,8 +297,6 @@ class Shelf:
         gallery.save(root)
         (root / WORK).unlink()
         job.watch("Drawing", 0, None)
-        with self._lock:
-            self._engines.pop(name, None)
         _ = self[name].sketch  # before the first visitor has to wait for it
 
     def _start(self, lane: str, name: str, work: Callable[[Job], None]) -> Job:

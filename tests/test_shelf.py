@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -86,6 +87,18 @@ def test_another_process_finds_what_was_taken_in(shelf):
     other.first.model.fingerprint = "another model"
     assert not other.ready("ravdess")
     assert len(other.entries()) == 1
+
+
+def test_what_another_process_saved_since_is_opened_again(shelf, tmp_path):
+    """It was listed anew, and what was searched stayed as it had been."""
+    shelf.first.gallery.save(shelf.folder / "box")
+    before = shelf["box"]
+    assert shelf["box"] is before
+    make_engine(tmp_path / "others", 3).gallery.save(shelf.folder / "box")
+    assert len(shelf["box"].gallery.clips) == shelf.entries()[1].count == 3
+    shutil.rmtree(shelf.folder / "box")
+    with pytest.raises(InputError, match="no gallery"):
+        shelf["box"]
 
 
 @pytest.mark.parametrize("step", ["Downloading", "Unpacking", "Indexing"])
