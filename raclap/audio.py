@@ -31,6 +31,7 @@ _LOUD_SECONDS = 0.3  # of a clip beyond 6 s that are its loud part, however long
 _HOT = 2.0  # a peak above it is no clipping, but another scale
 _LOUDEST = 1e6  # above any scale that samples are written at; beyond it single precision ends
 _KERNEL = 4_000_000  # numbers in torchaudio's filters: 44,100 Hz takes 70,000, a prime 700,000,000
+_UNTOLD = (1 << 63) - 1  # libsndfile's length of FLAC whose header has none: it was streamed
 _BLOCK = 1 << 22  # samples decoded at a time: a few bytes may stand for many silent channels
 
 
@@ -60,7 +61,8 @@ def load(path: str | Path) -> np.ndarray:
             rate_hz = file.samplerate
             # An hour at 192 kHz would take gigabytes: judge by the header, then by what was read.
             _check_rate(rate_hz, path.name)
-            if file.format != "MP3":  # whose length may be a guess from its first frame
+            # That of an MP3 may be a guess from its first frame.
+            if file.format != "MP3" and len(file) != _UNTOLD:
                 _check_length(len(file) / rate_hz, path.name)
             samples = mixed(file)
     except InputError:
@@ -129,6 +131,8 @@ def mixed(file: soundfile.SoundFile) -> np.ndarray:
     """Read a file's first ten minutes as (S,), one block of all channels at a time."""
     left = int(MAX_SECONDS * file.samplerate) + 1
     size = max(1, _BLOCK // file.channels)
+    if len(file) == _UNTOLD:
+        file.seekable = lambda: False  # after the last block its end would be sought, in vain
     mono = []
     while left and len(block := file.read(min(size, left), dtype="float32", always_2d=True)):
         with np.errstate(over="ignore", invalid="ignore"):
@@ -238,11 +242,11 @@ def _check_rate(rate_hz: float, name: str) -> None:
 
 def _check_length(seconds: float, name: str) -> None:
     if seconds < MIN_SECONDS:
-        raise InputError(f"{name} lasts {seconds:.2f} s; at least {MIN_SECONDS} s is needed.")
-    if seconds > MAX_SECONDS:
-        raise InputError(
-            f"{name} lasts {seconds / 60:.0f} minutes; cut it to {MAX_SECONDS / 60:.0f} or less."
-        )
+        short = math.floor(100 * seconds) / 100  # 0.0999 is not 0.1
+        raise InputError(f"{name} lasts {short:.2f} s; at least {MIN_SECONDS} s is needed.")
+    if seconds > MAX_SECONDS:  # how much more is not known of what was read so far
+        most = f"{MAX_SECONDS / 60:.0f}"
+        raise InputError(f"{name} lasts more than {most} minutes; cut it to {most} or less.")
 
 
 def _loud(waveform: np.ndarray) -> np.ndarray:

@@ -132,7 +132,7 @@ INFINITE = np.where(np.arange(RATE) == 700, np.inf, voice())
         ("short.wav", write_samples(voice(0.05)), "lasts 0.05 s; at least 0.1 s"),
         ("nan.wav", write_samples(NAN, subtype="FLOAT"), "not numbers"),
         ("inf.wav", write_samples(INFINITE, subtype="FLOAT"), "not numbers"),
-        ("hour.wav", write_hour, "lasts 30 minutes; cut it to 10 or less"),
+        ("hour.wav", write_hour, "lasts more than 10 minutes; cut it to 10 or less"),
         ("folder.wav", lambda path: path.mkdir(), "There is no file"),
         ("missing.wav", lambda path: None, "There is no file"),
     ],
@@ -163,7 +163,7 @@ def test_a_long_file_is_judged_by_its_header(tmp_path, monkeypatch):
         raise AssertionError("read although the header says it is too long")
 
     monkeypatch.setattr(soundfile.SoundFile, "read", read)
-    with pytest.raises(InputError, match="30 minutes"):
+    with pytest.raises(InputError, match="more than 10 minutes"):
         audio.load(tmp_path / "hour.wav")
 
 
@@ -174,6 +174,32 @@ def test_the_longest_is_not_too_long(tmp_path, monkeypatch):
     assert len(audio.load(tmp_path / "2.0.wav")) == 2 * RATE
     with pytest.raises(InputError, match="cut it"):
         audio.load(tmp_path / "2.01.wav")
+
+
+@pytest.mark.parametrize(
+    ("samples", "sentence"),
+    [
+        (1_599, "The audio lasts 0.09 s; at least 0.1 s is needed."),
+        (RATE * 600 + 1, "The audio lasts more than 10 minutes; cut it to 10 or less."),
+        (RATE * 640, "The audio lasts more than 10 minutes; cut it to 10 or less."),
+    ],
+)
+def test_what_is_said_of_a_length_is_true(samples, sentence):
+    with pytest.raises(InputError) as error:
+        audio.from_samples(np.ones(samples, np.int8), RATE)
+    assert str(error.value) == sentence
+
+
+def test_a_flac_that_was_streamed_does_not_tell_its_length(tmp_path, monkeypatch):
+    """It was taken for one of 9,607,679,205,057 minutes."""
+    soundfile.write(tmp_path / "whole.flac", voice(), RATE)
+    streamed = bytearray((tmp_path / "whole.flac").read_bytes())
+    streamed[21] &= 0xF0  # of the header's 36 bits for the number of samples the first four
+    streamed[22:26] = bytes(4)
+    (tmp_path / "streamed.flac").write_bytes(streamed)
+    monkeypatch.setattr(audio, "_BLOCK", 5_000)
+    found = audio.load(tmp_path / "streamed.flac")
+    assert np.array_equal(found, audio.load(tmp_path / "whole.flac"))
 
 
 @pytest.mark.parametrize(

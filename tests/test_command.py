@@ -305,7 +305,7 @@ BAD = {
     "short.wav": "0.05 s",
     "nan.wav": "not numbers",
     "infinite.wav": "not numbers",
-    "hour.wav": "60 minutes",
+    "hour.wav": "more than 10 minutes",
     "folder.wav": "no file",
     "missing.wav": "no file",
 }

@@ -263,7 +263,7 @@ BAD = {
     "silence": (_write(np.zeros(16_000)), "silent"),
     "blink": (_write(_tone(0.05)), "at least 0.1 s"),
     "nan": (_write(_NAN, subtype="FLOAT"), "not numbers"),
-    "hour": (_write(np.zeros(3_600 * 1_000, np.int16), 1_000), "60 minutes"),
+    "hour": (_write(np.zeros(3_600 * 1_000, np.int16), 1_000), "more than 10 minutes"),
 }
 
 
