@@ -118,9 +118,12 @@ def from_samples(samples: np.ndarray, rate_hz: int, *, name: str = "The audio") 
     mono = samples.mean(axis=1) if samples.ndim == 2 else samples
     if (peak := np.abs(mono).max()) > _HOT:
         mono = mono / peak
-    offset = mono.mean(dtype=np.float64)
+    sounding = mono != 0  # zeros at the ends were put there later, and have no offset
+    start, stop = sounding.argmax(), len(mono) - sounding[::-1].argmax()
+    offset = mono[start:stop].mean(dtype=np.float64)
     if 20 * np.log10(abs(offset) + 1e-12) > _SILENT_DBFS:  # it is no sound, but would pass for it
-        mono = mono - np.float32(offset)
+        mono = mono.copy()
+        mono[start:stop] -= np.float32(offset)
     mono = _resampled(mono, rate_hz)
     if silent(mono):
         raise InputError(f"{name} is silent; record or choose something with a voice in it.")

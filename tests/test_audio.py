@@ -320,6 +320,18 @@ def test_an_offset_is_no_sound():
         audio.from_samples(np.full(RATE, 0.5), RATE)
 
 
+@pytest.mark.parametrize(("before", "after"), [(1.0, 3.0), (0.3, 0.0), (0.0, 10.0)])
+@pytest.mark.parametrize("offset", [0.02, -0.003])
+def test_silence_around_a_recording_has_no_offset(before, after, offset):
+    """What was taken off the whole became a sound of its own where there was none."""
+    ends = int(before * RATE), int(after * RATE)
+    padded = np.pad(voice() - voice().mean() + offset, ends)
+    expected = np.pad(voice() - voice().mean(), ends).astype(np.float32)
+    found = audio.from_samples(padded, RATE)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert audio.stretches(found) == audio.stretches(expected)
+
+
 def test_floats_at_another_scale_are_brought_to_one():
     expected = audio.from_samples(voice(), RATE)
     found = audio.from_samples(voice() * 32_767, RATE)
