@@ -32,7 +32,7 @@ _HOT = 2.0  # a peak above it is no clipping, but another scale
 _LOUDEST = 1e6  # above any scale that samples are written at; beyond it single precision ends
 _KERNEL = 4_000_000  # numbers in torchaudio's filters: 44,100 Hz takes 70,000, a prime 700,000,000
 _UNTOLD = (1 << 63) - 1  # libsndfile's length of FLAC whose header has none: it was streamed
-_BLOCK = 1 << 22  # samples decoded at a time: a few bytes may stand for many silent channels
+_BLOCK = 1 << 16  # samples decoded at a time: a few bytes may stand for many silent channels
 
 
 def load(path: str | Path) -> np.ndarray:
@@ -134,8 +134,8 @@ def mixed(file: soundfile.SoundFile) -> np.ndarray:
     """Read a file's first ten minutes as (S,), one block of all channels at a time."""
     left = int(MAX_SECONDS * file.samplerate) + 1
     size = max(1, _BLOCK // file.channels)
-    if len(file) == _UNTOLD:
-        file.seekable = lambda: False  # after the last block its end would be sought, in vain
+    # Between blocks soundfile would seek to where it is: MP3 suffers, an untold end is never found.
+    file.seekable = lambda: False
     mono = []
     while left and len(block := file.read(min(size, left), dtype="float32", always_2d=True)):
         with np.errstate(over="ignore", invalid="ignore"):
