@@ -7,6 +7,7 @@ never cropped at a random place.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 from numbers import Real
 from pathlib import Path
@@ -30,6 +31,7 @@ _MARGIN = 1_600  # 0.1 s kept around speech: onsets and decays carry style
 _LOUD_SECONDS = 0.3  # of a clip beyond 6 s that are its loud part, however long it is silent
 _HOT = 2.0  # a peak above it is no clipping, but another scale
 _LOUDEST = 1e6  # above any scale that samples are written at; beyond it single precision ends
+_OPPOSITE = 100  # channels whose mean has this much less power than one of them cancel each other
 _KERNEL = 4_000_000  # numbers in torchaudio's filters: 44,100 Hz takes 70,000, a prime 700,000,000
 _UNTOLD = (1 << 63) - 1  # libsndfile's length of FLAC whose header has none: it was streamed
 _BLOCK = 1 << 16  # samples decoded at a time: a few bytes may stand for many silent channels
@@ -115,7 +117,7 @@ def from_samples(samples: np.ndarray, rate_hz: int, *, name: str = "The audio") 
         )
     if np.abs(samples).max() > _LOUDEST:
         raise InputError(f"{name} has samples above {_LOUDEST:.0e}; full scale is 1.")
-    mono = samples.mean(axis=1) if samples.ndim == 2 else samples
+    mono = _mono(lambda: [samples]) if samples.ndim == 2 else samples
     if (peak := np.abs(mono).max()) > _HOT:
         mono = mono / peak
     sounding = mono != 0  # zeros at the ends were put there later, and have no offset
@@ -132,16 +134,19 @@ def from_samples(samples: np.ndarray, rate_hz: int, *, name: str = "The audio") 
 
 def mixed(file: soundfile.SoundFile) -> np.ndarray:
     """Read a file's first ten minutes as (S,), one block of all channels at a time."""
-    left = int(MAX_SECONDS * file.samplerate) + 1
     size = max(1, _BLOCK // file.channels)
     # Between blocks soundfile would seek to where it is: MP3 suffers, an untold end is never found.
     file.seekable = lambda: False
-    mono = []
-    while left and len(block := file.read(min(size, left), dtype="float32", always_2d=True)):
-        with np.errstate(over="ignore", invalid="ignore"):
-            mono.append(block.mean(axis=1))
-        left -= len(block)
-    return np.concatenate(mono) if mono else np.zeros(0, np.float32)
+
+    def blocks() -> Iterator[np.ndarray]:
+        if file.tell():
+            file.seek(0)
+        left = int(MAX_SECONDS * file.samplerate) + 1
+        while left and len(block := file.read(min(size, left), dtype="float32", always_2d=True)):
+            yield block
+            left -= len(block)
+
+    return _mono(blocks)
 
 
 def silent(waveform: np.ndarray) -> bool:
@@ -216,6 +221,24 @@ def windows(waveform: np.ndarray) -> list[np.ndarray]:
     """
     count = max(1, int(np.ceil(len(waveform) / (WINDOW_SECONDS * RATE_HZ))))
     return np.array_split(waveform, count)
+
+
+def _mono(blocks: Callable[[], Iterable[np.ndarray]]) -> np.ndarray:
+    """Mix blocks of (S_i, C) samples into (S,); where channels take each other out, the loudest.
+
+    Args:
+        blocks: gives them from the beginning, a second time if need be.
+    """
+    means, power = [np.zeros(0, np.float32)], np.zeros(1)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for block in blocks():
+            means.append(block.mean(axis=1))
+            power = power + np.square(block).sum(axis=0, dtype=np.float64)  # (C,)
+        mono = np.concatenate(means)
+        if np.square(mono).sum(dtype=np.float64) < power.max() / _OPPOSITE:
+            loudest = power.argmax()
+            mono = np.concatenate([block[:, loudest] for block in blocks()])
+    return mono
 
 
 def _resampled(mono: np.ndarray, rate_hz: int) -> np.ndarray:

@@ -62,6 +62,19 @@ def test_any_channel_count_is_averaged(tmp_path, channels):
     assert audio.load(tmp_path / "a.wav") == pytest.approx(voice() * gains.mean(), abs=1e-4)
 
 
+@pytest.mark.parametrize("gain", [-1.0, -0.97])
+def test_channels_of_opposite_phase_are_not_silent(tmp_path, monkeypatch, gain):
+    """As from a balanced microphone in a stereo socket: their mean is nothing, or noise."""
+    samples = voice()[:, None] * [gain, 1.0]
+    monkeypatch.setattr(audio, "_BLOCK", 9_000)
+    for name, options in (("a.wav", {"subtype": "FLOAT"}), ("a.flac", {}), ("a.mp3", {})):
+        soundfile.write(tmp_path / name, samples, RATE, **options)
+        assert alike(audio.load(tmp_path / name), voice()) > 0.98
+    assert np.array_equal(audio.load(tmp_path / "a.wav"), audio.from_samples(samples, RATE))
+    one_sided = audio.from_samples(voice()[:, None] * [1.0, 0.0], RATE)
+    np.testing.assert_allclose(one_sided, voice() / 2, atol=1e-3)  # no reason to leave one out
+
+
 @pytest.mark.parametrize(
     ("dtype", "middle", "full"),
     [
