@@ -307,9 +307,12 @@ class Reader:
         if self._cache is None or not os.access(self._cache.parent, os.W_OK):
             return
         part = self._cache.with_suffix(f".{os.getpid()}.part")
-        with part.open("wb") as file:
-            np.savez(file, key=np.array(key), **classes)
-        part.replace(self._cache)
+        try:
+            with part.open("wb") as file:
+                np.savez(file, key=np.array(key), **classes)
+            part.replace(self._cache)
+        except OSError:  # on a full disk they are made again next time
+            part.unlink(missing_ok=True)
 
 
 def _recalled(memory: dict[_Key, _Value], key: _Key, make: Callable[[], _Value]) -> _Value:

@@ -52,9 +52,12 @@ def sketch(gallery: Gallery) -> Sketch:
     drawn = Sketch(peaks=peaks, places=places(np.asarray(gallery.vectors)))
     if file and os.access(file.parent, os.W_OK):
         part = file.with_suffix(f".{os.getpid()}.part")
-        with part.open("wb") as open_file:
-            np.savez(open_file, key=np.array(key), peaks=drawn.peaks, places=drawn.places)
-        part.replace(file)
+        try:
+            with part.open("wb") as open_file:
+                np.savez(open_file, key=np.array(key), peaks=drawn.peaks, places=drawn.places)
+            part.replace(file)
+        except OSError:  # on a full disk it is drawn anew next time
+            part.unlink(missing_ok=True)
     return drawn
 
 

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import BinaryIO
 
 import fuzz
 import numpy as np
@@ -26,6 +27,8 @@ from raclap.intake import find_clips, take_in
 from raclap.model import RACLAP
 from raclap.reading import Reader
 from raclap.search import Engine
+from raclap.sketch import sketch
+from raclap.style import ATTRIBUTES
 
 CASES = {fuzz.checkpoints: 25, fuzz.galleries: 100, fuzz.sample_arrays: 100}
 
@@ -94,6 +97,20 @@ def test_a_disk_that_is_really_full_ends_a_verb_with_one_sentence(tmp_path):
     (tmp_path / "m.csv").symlink_to("/dev/full")
     with pytest.raises(OSError, match="No space left"):  # which the command line prints
         corpus.write_manifest([Clip(id="a", path=str(tmp_path / "a.wav"))] * 9, tmp_path / "m.csv")
+
+
+def test_a_full_disk_keeps_nobody_from_reading(gallery, tmp_path, monkeypatch):
+    """What is kept for the next time alone is left away, and no part of it stays."""
+    gallery.save(tmp_path / "g")
+
+    def full(file: BinaryIO, **_: object) -> None:
+        file.write(b"PK")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(np, "savez", full)
+    assert len(sketch(Gallery.load(tmp_path / "g")).peaks) == 3
+    assert Reader(StubModel(), tmp_path / "values.npz").classes.keys() == set(ATTRIBUTES)
+    assert not [*tmp_path.rglob("*.npz"), *tmp_path.rglob("*.part")]
 
 
 def test_a_gallery_is_written_by_one_process_at_a_time(gallery, tmp_path):
