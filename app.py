@@ -12,6 +12,7 @@ import hashlib
 import importlib.util
 import logging
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -101,7 +102,8 @@ def indexed(gallery: str, checkpoint: str) -> str:
     """Return the gallery to open; a plain folder of audio is indexed first.
 
     Its gallery is kept in the user's cache under a digest of the folder's files, of the model and
-    of what is found in clips, so that it is made again when any of them changes.
+    of what is found in clips, so that it is made again, and the one before removed, when any of
+    them changes.
     """
     from raclap import command
     from raclap.files import cache
@@ -120,8 +122,11 @@ def indexed(gallery: str, checkpoint: str) -> str:
     files = [Path(clip.path) for clip in find_clips(folder)]
     files += [*folder.glob(MANIFEST), *sorted(Path(checkpoint).glob("*.safetensors"))]
     seen = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-    digest = hashlib.sha256(repr((EDITION, checkpoint, seen)).encode()).hexdigest()[:16]
-    output = cache() / f"{folder.name}-{digest}"
+    place, state = (
+        hashlib.sha256(repr(each).encode()).hexdigest()[:16]
+        for each in ((str(folder), checkpoint), (EDITION, seen))
+    )
+    output = cache() / f"{folder.name}-{place}-{state}"
     if not (output / CARD).exists():
         print(f"Indexing {folder} into {output}", file=sys.stderr)
         command.index(
@@ -134,6 +139,9 @@ def indexed(gallery: str, checkpoint: str) -> str:
                 engine="here",
             )
         )
+        for other in output.parent.iterdir():
+            if other.name.startswith(f"{folder.name}-{place}-") and other != output:
+                shutil.rmtree(other, ignore_errors=True)
     return str(output)
 
 

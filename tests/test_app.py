@@ -68,6 +68,25 @@ def test_a_folder_of_audio_is_indexed_once_and_again_when_it_changes(
     assert len(made) == 4
 
 
+def test_of_a_changed_folder_the_older_gallery_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def index(args: Namespace) -> None:
+        args.output.mkdir(parents=True)
+        (args.output / "gallery.json").touch()
+
+    monkeypatch.setattr(command, "index", index)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folder, namesake = tmp_path / "mine", tmp_path / "others" / "mine"
+    kept = []
+    for each in (folder, namesake):
+        write_voice(each / "a.wav")
+        kept += [app.indexed(str(each), "model"), app.indexed(str(each), "another model")]
+    write_voice(folder / "b.wav", f0_hz=200)
+    kept[0] = app.indexed(str(folder), "model")
+    assert sorted(kept) == sorted(map(str, (tmp_path / "cache" / "raclap").iterdir()))
+
+
 def test_a_gallery_is_opened_as_it_is(tmp_path: Path, engine) -> None:
     engine.gallery.save(tmp_path)
     assert app.indexed(str(tmp_path), "model") == str(tmp_path)
