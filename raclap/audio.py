@@ -69,6 +69,10 @@ def load(path: str | Path) -> np.ndarray:
             samples = mixed(file)
     except InputError:
         raise
+    except UnicodeEncodeError as error:  # libsndfile wants names in UTF-8
+        raise InputError(
+            f"The name of {path.name!r}, or of a folder it is in, is not UTF-8; rename it."
+        ) from error
     # A name that ends in .raw is a TypeError: soundfile would have to be told what it holds.
     except (soundfile.LibsndfileError, RuntimeError, OSError, TypeError, ValueError) as error:
         raise InputError(

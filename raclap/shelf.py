@@ -290,7 +290,8 @@ class Shelf:
             if len(clips) == 1:
                 raise InputError(f"Its only clip cannot be used: {why}")
             raise InputError(f"None of the {len(clips):,} clips can be used; the first: {why}")
-        job.skipped = list(taken.skipped)
+        # A page speaks UTF-8; the name of a file may be anything.
+        job.skipped = [id.encode(errors="replace").decode() for id in taken.skipped]
         gallery = Gallery.build(
             taken.vectors, taken.clips, reader.model.fingerprint, name=title, note=note
         )

@@ -239,3 +239,13 @@ def test_links_out_of_a_folder_are_not_followed(tmp_path):
 def test_a_manifest_of_an_impossible_name_is_refused():
     with pytest.raises(InputError, match="cannot be read"):
         read_manifest("a\0b.csv")
+
+
+def test_a_name_that_is_not_utf_8_is_why_its_file_is_left_out(tmp_path):
+    """It was said to be no audio."""
+    name = os.fsdecode(b"caf\xe9.wav")
+    shutil.copy(write_voice(tmp_path / "v" / "a.wav"), tmp_path / "v" / name)
+    taken = take_in(Reader(StubModel()), find_clips(tmp_path / "v"), tmp_path / "work")
+    assert [clip.id for clip in taken.clips] == ["a.wav"]
+    reason = r"The name of 'caf\udce9.wav', or of a folder it is in, is not UTF-8; rename it."
+    assert taken.skipped == {name: reason}

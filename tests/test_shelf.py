@@ -224,13 +224,14 @@ def test_what_is_being_taken_in_is_not_deleted(shelf, tmp_path):
 
 def test_what_could_not_be_used_is_named(shelf, tmp_path):
     write_voice(tmp_path / "mixed" / "good.wav")
-    for name in "abcd":
+    for name in ("a", "b", "c", os.fsdecode(b"d\xe9")):
         (tmp_path / "mixed" / f"{name}.wav").write_bytes(b"no audio")
     name = shelf.take_folder(str(tmp_path / "mixed"))
     settled(shelf)
     job = shelf.jobs[name]
     said = "Ready. 4 clips could not be used: a.wav, b.wav, c.wav and 1 more."
     assert progress(job, ready=True) == f"<p>{said}</p>"
+    assert job.skipped[3] == "d?.wav"  # what is no UTF-8 cannot be sent to a page
     job.skipped = ["<b>.wav"]
     said = "mixed: ready. 1 clip could not be used: &lt;b&gt;.wav."
     assert progress(job, ready=True, title="mixed") == f"<p>{said}</p>"
