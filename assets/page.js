@@ -43,10 +43,15 @@
     }
     else if ((found = at("[data-zoom]"))) zoom(found.closest(".atlas").querySelector("svg"), found.dataset.zoom);
     else if ((found = at("[data-only]"))) only(found);
-    else if ((found = at("[data-copy]")))
-      navigator.clipboard.writeText(found.parentElement.querySelector("code").textContent)
-        .then(() => { found.textContent = "Copied"; setTimeout(() => { found.textContent = "Copy"; }, 2000); });
+    else if ((found = at("[data-copy]"))) copy(found);
   });
+  const copy = (button) => {
+    const code = button.parentElement.querySelector("code");
+    const say = (words) => { button.textContent = words; setTimeout(() => { button.textContent = "Copy"; }, 2000); };
+    if (navigator.clipboard) return navigator.clipboard.writeText(code.textContent).then(() => say("Copied"));
+    getSelection().selectAllChildren(code); // another machine's page over plain HTTP has no clipboard
+    say("Now press Ctrl+C");
+  };
 
   // ---- why a clip was found: a panel that is open at once and filled when the answer is there
   let asker;

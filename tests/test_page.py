@@ -644,6 +644,19 @@ def test_the_code_that_is_shown_works(page: playwright.Page, tmp_path: Path, voi
         assert "vowel" in done.stdout
 
 
+def test_where_there_is_no_clipboard_code_is_selected(
+    page: playwright.Page, complaints: list[str]
+) -> None:
+    """As over plain HTTP from another machine, where the button did nothing."""
+    page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
+    page.get_by_role("button", name="Use from code").click()
+    page.get_by_role("button", name="Copy curl").click()
+    expect(page.get_by_role("button", name="Copy curl")).to_have_text("Now press Ctrl+C")
+    code = page.get_by_role("region", name="curl").locator("code").inner_text()
+    assert page.evaluate("getSelection().toString()").strip() == code.strip()
+    assert complaints == []
+
+
 @pytest.mark.parametrize(
     "page", [(1280, "light"), (1280, "dark"), (390, "light")], indirect=True, ids=str
 )
