@@ -29,6 +29,7 @@ from raclap.widgets import (
     announcement,
     chips,
     clip_choices,
+    if_chosen,
     if_still,
     markup,
     others,
@@ -114,7 +115,7 @@ def blender(shelf: Shelf, chosen: gr.Textbox, tabs: gr.Tabs, change: Told) -> Fi
         return compose(engine, *inputs) if inputs[0] or inputs[1] else (gr.skip(), gr.skip())
 
     def start(engine: Engine, said: gr.EventData) -> list[Any]:
-        return [gr.Tabs(selected="blend"), change.clip(engine, said), None]
+        return [gr.Tabs(selected="blend"), change.clip(engine, said)]
 
     inputs, shown = [chosen, picked, voice, first, weight, second, weight2], [status, results]
     asking = [button.click, first.submit, second.submit]
@@ -126,13 +127,18 @@ def blender(shelf: Shelf, chosen: gr.Textbox, tabs: gr.Tabs, change: Told) -> Fi
         asked.append(if_still(chip.click, run, [*inputs, chip], filled, of, **EVENT))
     for done in asked:
         done.success(None, None, None, js=ARRIVE, **LIGHT)
-    for arrived, other in (([voice.upload, voice.stop_recording], picked), ([picked.input], voice)):
-        for event in arrived:
-            # The rankings go with the clip they are of: the next one may be no voice at all.
-            cleared = event(lambda: [None, *_NOTHING], None, [other, *shown], **LIGHT)
-            if_still(cleared.then, again, inputs, shown, of, **LATEST)
-    led = change.event(told(start, shelf), chosen, [tabs, picked, voice], **QUIET)
-    led.success(again, inputs, shown, **EVENT)
+    # Gradio tells of input when a list of clips is left, too, whatever was chosen before.
+    picking = picked.change(if_chosen, picked, None, **QUIET).success
+    for arrived, other in (
+        (voice.upload, picked),
+        (voice.stop_recording, picked),
+        (picking, voice),
+    ):
+        # The rankings go with the clip they are of: the next one may be no voice at all.
+        cleared = arrived(lambda: [None, *_NOTHING], None, [other, *shown], **LIGHT)
+        if_still(cleared.then, again, inputs, shown, of, **LATEST)
+    voice.clear(lambda: _NOTHING, None, shown, **LIGHT)
+    change.event(told(start, shelf), chosen, [tabs, picked], **QUIET)
     return Fitting(
         parts=[picked, *shown],
         values=lambda engine: [

@@ -6,6 +6,7 @@ HTML of a reading (`portrait`).
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,12 @@ from raclap.widgets import (
     LATEST,
     LIGHT,
     MOST_RESULTS,
+    QUIET,
     Fitting,
     Told,
     announcement,
     clip_choices,
+    if_chosen,
     if_still,
     markup,
     others,
@@ -80,38 +83,53 @@ def listener(shelf: Shelf, chosen: gr.Textbox, tabs: gr.Tabs, similar: Told) -> 
         clip = engine.gallery.clips[rows[picked]] if picked in rows else None
         path = clip.path if clip else given(voice)
         read = engine.describe(path)
-        # A clip is most like itself, which is no news.
-        found = engine.search_clip(path, int(top) + bool(clip), varied=varied)
-        hits = others(found, clip, int(top))
         name = label(clip) if clip else Path(path).name
         of = "" if name == _RECORDED else f" of {name}"
         return (
             ended(f"Heard {read.seconds:.1f} s{of}"),
             cards.source(clip, sounds(engine)) + portrait(read),
             Markup(""),
-            Markup("<h2>Clips that sound most alike</h2>{}").format(
-                cards.cards(hits, sounds(engine))
-            ),
+            liken(engine, voice, picked, top, varied),
         )
+
+    def liken(
+        engine: Engine, voice: str | None, picked: str | None, top: float, varied: bool
+    ) -> Markup:
+        rows = engine.gallery.rows
+        own = engine.gallery.clips[rows[picked]] if picked in rows else None
+        if not (own or voice):
+            return Markup("")
+        # A clip is most like itself, which is no news.
+        found = engine.search_clip(own.path if own else voice, int(top) + bool(own), varied=varied)
+        hits = others(found, own, int(top))
+        shown = cards.cards(hits, sounds(engine))
+        return Markup("<h2>Clips that sound most alike</h2>{}").format(shown)
 
     def follow(engine: Engine, voice: str | None, picked: str | None) -> Markup:
         path = engine.gallery.clips[engine.gallery.rows[picked]].path if picked else voice
         # Between the reading and this the voice may have been taken away, which is no mistake.
         return course(engine.follow(path) if path else [])
 
-    def find_similar(engine: Engine, top: float, varied: bool, said: gr.EventData) -> list[Any]:
-        clip = similar.clip(engine, said)
-        return [gr.Tabs(selected="voice"), None, clip, *match(engine, None, clip, top, varied)]
+    def find_similar(engine: Engine, said: gr.EventData) -> list[Any]:
+        return [gr.Tabs(selected="voice"), similar.clip(engine, said)]
 
     inputs, of = [chosen, voice, picked, top, varied], [chosen, voice, picked]
     read = [if_still(button.click, told(match, shelf), inputs, shown, of, **EVENT)]
-    for arrived, other in (([voice.upload, voice.stop_recording], picked), ([picked.input], voice)):
-        for event in arrived:
-            # The reading goes with the voice it is of: the next one may be no voice at all.
-            cleared = event(lambda: [None, *_NOTHING], None, [other, *shown], **LIGHT)
-            read.append(if_still(cleared.then, told(match, shelf), inputs, shown, of, **LATEST))
-    found = [tabs, voice, picked, *shown]
-    read.append(similar.event(told(find_similar, shelf), [chosen, top, varied], found, **EVENT))
+    # Gradio tells of input when a list of clips is left, too, whatever was chosen before.
+    picking = picked.change(if_chosen, picked, None, **QUIET).success
+    for arrived, other in (
+        (voice.upload, picked),
+        (voice.stop_recording, picked),
+        (picking, voice),
+    ):
+        # The reading goes with the voice it is of: the next one may be no voice at all.
+        cleared = arrived(lambda: [None, *_NOTHING], None, [other, *shown], **LIGHT)
+        read.append(if_still(cleared.then, told(match, shelf), inputs, shown, of, **LATEST))
+    voice.clear(lambda: _NOTHING, None, shown, **LIGHT)
+    tuned = partial(gr.on, [top.input, varied.input])
+    if_still(tuned, told(liken, shelf), inputs, [alike], of, **LATEST)
+    led = similar.event(told(find_similar, shelf), chosen, [tabs, picked], **QUIET)
+    led.success(None, None, None, js=ARRIVE, **LIGHT)
     for done in read:
         if_still(done.success, told(follow, shelf), of, [moving], of, **LATEST)
         done.success(None, None, None, js=ARRIVE, **LIGHT)

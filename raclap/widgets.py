@@ -139,6 +139,12 @@ def if_still(
     return ran.success(show, [answer, *of], [answer, *shown], **LIGHT)
 
 
+def if_chosen(clip: str | None) -> None:
+    """End a chain of events without a word where a list of clips is empty (again)."""
+    if not clip:
+        raise gr.Error(visible=False, print_exception=False)
+
+
 def clip_choices(engine: Engine) -> list[tuple[str, str]]:
     """Return (label, id) of every clip of the gallery."""
     return [(label(clip), clip.id) for clip in engine.gallery.clips]

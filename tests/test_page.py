@@ -445,6 +445,46 @@ def test_clips_like_a_found_one(page: playwright.Page, engine: Engine) -> None:
     assert _ids(page, "#alike") == [id for id in alike if id != clip][:6]
 
 
+def test_a_voice_stays_until_another_is_chosen_or_it_is_removed(
+    page: playwright.Page, complaints: list[str], voice: Path
+) -> None:
+    for tab, place, picker, start in (
+        ("Voice", "#voice", "Or a clip of the gallery", "Upload or record a voice"),
+        ("Blend", "#start", "Like this clip", "Pick or upload a clip"),
+    ):
+        _open(page, tab)
+        box, picked = page.locator(place), page.get_by_label(picker)
+        give(box, voice, box.get_by_label("Play", exact=True))
+        expect(_announced(page)).not_to_be_empty()
+        said = _announced(page).inner_text()
+        picked.focus()
+        page.keyboard.press("Tab")
+        page.wait_for_timeout(500)  # for what should not come
+        expect(_announced(page)).to_have_text(said)
+        expect(box.get_by_label("Play", exact=True)).to_be_visible()
+        box.get_by_label("Clear").click()
+        expect(page.locator(".empty", has_text=start)).to_be_visible()
+        expect(_announced(page)).to_be_empty()
+        picked.focus()
+        page.wait_for_timeout(500)  # nobody chooses within one frame of a list's opening
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("Enter")
+        expect(_announced(page)).not_to_be_empty()
+    expect(page.get_by_test_id("toast-body")).to_have_count(0)
+    assert complaints == []
+
+
+def test_similar_clips_follow_their_number_at_once(page: playwright.Page, voice: Path) -> None:
+    _open(page, "Voice")
+    _give(page, voice)
+    expect(page.locator("#alike .hit").first).to_be_visible()
+    page.get_by_label("Varied voices").last.uncheck()
+    expect(page.locator("#alike .hit")).to_have_count(6)
+    page.get_by_role("spinbutton", name="Number of similar clips").fill("3")
+    expect(page.locator("#alike .hit")).to_have_count(3)
+
+
 def test_a_broken_upload_is_told(page: playwright.Page, tmp_path: Path) -> None:
     (tmp_path / "notes.wav").write_text("not audio")
     _open(page, "Voice")
