@@ -16,7 +16,7 @@ from raclap.corpus import Clip
 from raclap.search import Hit
 from raclap.sheets import csv_of, data_uri, hit_rows, json_of
 from raclap.style import Style, agreement
-from raclap.words import ORDER, TITLES, name, signed, who, word
+from raclap.words import ORDER, TITLES, listed, name, signed, who, word
 
 # The middle of a scale says little: such badges stay in the background; a voiced voice is no news.
 _PLAIN = {"normal", "medium"}
@@ -61,6 +61,7 @@ _WHY = Markup(
     '<button type="button" data-tell="why" data-clip="{id}" '
     'aria-label="Why {label} was found">Why?</button>'
 )
+_MORE = Markup(" data-more")
 _METER = Markup('<span class="meter" aria-hidden="true"><i style="width:{:.0f}%"></i></span>')
 _BADGE = Markup('<li class="{}">{}</li>')
 _MET = Markup('<span aria-hidden="true">✓</span> {}<span class="aside">, as asked</span>')
@@ -103,10 +104,11 @@ def count(
         denied: what is not wanted.
         remarks: what else is to be said of the query; see `scope.remarks`.
     """
-    only = f" among: {', '.join(word(*item) for item in where.items())}" if where else ""
+    only = f" among: {listed(where)}" if where else ""
     if not hits:
         return f"No clip{only}. Take a filter away."
-    few = ", at most two of a speaker" if varied else ""
+    told = any(hit.clip.speaker for hit in hits)  # nobody can be counted who is not known
+    few = f", {'at most two of a speaker' if told else 'none twice'}" if varied else ""
     line = f"{len(hits)} clip{'s' if len(hits) > 1 else ''}{only}{few}, best match first."
     if asked is None:
         return line
@@ -125,6 +127,7 @@ def cards(
     *,
     query: str = "",
     without: str = "",
+    more: bool = False,
 ) -> Markup:
     """Return a ranked list, each clip with player, style, words, speaker and score.
 
@@ -136,6 +139,7 @@ def cards(
         named: all values that it names, by attribute; see `query.named`.
         query: the description that they were found by; with one, each can be asked why.
         without: the description that was subtracted from the scores.
+        more: whether there are others to show.
     """
     if not hits:
         return Markup("")
@@ -156,23 +160,25 @@ def cards(
     rows = hit_rows(hits)
     return Markup(
         '<div class="results-top">{}{}</div>'
-        '<ol class="hits" data-text="{}" data-without="{}">{}</ol>'
+        '<ol class="hits" data-text="{}" data-without="{}"{}>{}</ol>'
     ).format(
         _LEGEND.format(marks=_MARKS if asked.known else "", less=_LESS if without else ""),
         _TAKE.format(data_uri(csv_of(rows), "text/csv"), data_uri(json_of(rows), "text/json")),
         query,
         without,
+        _MORE if more else "",
         shown,
     )
 
 
-def taste(clips: Sequence[Clip], sounds: Callable[[Clip], Sound]) -> Markup:
-    """Return clips that nobody asked for yet: cards without rank and score; see `cards`."""
-    return Markup('<ol class="hits">{}</ol>').format(
+def taste(clips: Sequence[Clip], sounds: Callable[[Clip], Sound], *, more: bool = False) -> Markup:
+    """Return clips that nothing ranks yet: cards without rank and score; see `cards`."""
+    return Markup('<ol class="hits"{}>{}</ol>').format(
+        _MORE if more else "",
         Markup("").join(
             _card(clip, sounds(clip), f"example {at}", badges(clip, Style()))
             for at, clip in enumerate(clips, start=1)
-        )
+        ),
     )
 
 

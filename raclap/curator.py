@@ -14,12 +14,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import gradio as gr
+from markupsafe import Markup
 
 from raclap.answers import told
 from raclap.config import InputError
 from raclap.shelf import Job, Shelf
-from raclap.stock import offer, progress
-from raclap.widgets import EVENT, LIGHT, QUIET, announcement, markup
+from raclap.stock import offer, owned, progress
+from raclap.widgets import EVENT, LIGHT, QUIET, announcement, bus, markup
 from raclap.words import counted
 
 _ABOUT = (
@@ -31,11 +32,7 @@ _OWN = (
     "the speakers' consent."
 )
 _NOT_HERE = "This is for whoever sits at the machine that runs the page; there, too: {}"
-_REMEMBER = "(name) => window.raclap.remember(['gallery'], [name])"
-_FORGET = (  # unless the page stays on the gallery of its address, with all that is asked there
-    "(name) => (new URLSearchParams(location.search).get('gallery') ?? '') === name"
-    " || window.raclap.remember(['gallery'], [name])"
-)
+_TOP = "() => scrollTo(0, 0)"
 _MOST_KEPT = 16  # names in a browser
 
 
@@ -56,6 +53,7 @@ def curator(
     tabs: gr.Tabs,
     show: Callable[[str], list[Any]],
     shown: list[Any],
+    renew: Callable[..., None],
 ) -> Callable[..., Any]:
     """Choose a gallery, take in more, delete one's own.
 
@@ -67,6 +65,7 @@ def curator(
         tabs: holds a tab with the id ``search``, where a chosen gallery is searched.
         show: what the whole page shows for a gallery: values of ``shown``.
         shown: components.
+        renew: what to call with the ``success`` of an event that changes the gallery.
 
     Returns:
         What makes of ``mine``, when the page is opened, those that are still here.
@@ -101,9 +100,9 @@ def curator(
     own = [
         markup(elem_classes="taking"),
         gr.Button("Stop this one", visible=False),
-        gr.Button("Search it", variant="primary", visible=False),
-        gr.Button("Delete now", visible=False, size="sm", variant="stop"),
+        markup(elem_classes="taking owned"),
     ]
+    use_own, delete = bus("use"), bus("delete")
     running = gr.State([])
     timer = gr.Timer(1.0, active=False)
     parts = [status, choice, running, timer, at_this_machine]
@@ -138,15 +137,13 @@ def curator(
                 gr.Button(visible=may and busy),
                 gr.Button(visible=ready and not busy),
             ]
-        last = mine[-1] if mine else ""
-        busy = last in now
-        title = "" if busy else titles.get(last, "")
+        here = [each for each in mine if titles[each] and each not in now]
+        coming = [each for each in mine if each in now or (each == mine[-1] and each not in here)]
         return [
             *values,
-            progress(jobs.get(last), bool(title), title),
-            gr.Button(visible=busy),
-            gr.Button(visible=bool(title)),
-            gr.Button(visible=bool(title) and shelf.own(last)),
+            Markup("").join(progress(jobs[each], False) for each in coming),
+            gr.Button(visible=any(each in now for each in mine)),
+            owned([(each, titles[each], jobs[each], shelf.own(each)) for each in here[::-1]]),
         ]
 
     def fetch(corpus: str) -> Callable[..., list[str]]:
@@ -184,20 +181,20 @@ def curator(
     def search(corpus: str) -> Callable[[], list[Any]]:
         return lambda: [gr.Tabs(selected="search"), *show(corpus)]
 
-    def last(mine: Any, request: gr.Request) -> str:
-        kept = _kept(shelf, mine, request)
-        if not kept:
-            raise InputError("There is no gallery of your own here (any more).")
-        return kept[-1]
+    def own_one(mine: Any, said: gr.EventData, request: gr.Request) -> str:
+        if said.clip not in _kept(shelf, mine, request):
+            raise InputError("There is no such gallery of your own here (any more).")
+        return said.clip
 
-    def search_own(mine: Any, request: gr.Request) -> list[Any]:
-        return search(last(mine, request))()
+    def search_own(mine: Any, said: gr.EventData, request: gr.Request) -> list[Any]:
+        return search(own_one(mine, said, request))()
 
     def stop_own(mine: Any, request: gr.Request) -> None:
-        _stop(shelf.jobs.get(last(mine, request)))
+        jobs = [shelf.jobs.get(each) for each in _kept(shelf, mine, request)]
+        _stop(next((job for job in jobs[::-1] if job and job.running), None))
 
-    def delete_own(mine: Any, name: str, request: gr.Request) -> list[Any]:
-        gone = last(mine, request)
+    def delete_own(mine: Any, name: str, said: gr.EventData, request: gr.Request) -> list[Any]:
+        gone = own_one(mine, said, request)
         title = _title(shelf, gone)
         shelf.remove(gone)
         rest = [each for each in _kept(shelf, mine, request) if each != gone]
@@ -213,27 +210,32 @@ def curator(
         ]
         return gr.skip() if kept == mine else kept
 
+    def lead(event: Callable[..., Any], handler: Callable[..., Any], inputs: Any) -> None:
+        """Lead to the tab that searches, and to its top."""
+        led = event(told(handler), inputs, [tabs, *shown], **EVENT)
+        led.success(None, None, None, js=_TOP, **LIGHT)
+        renew(led.success)
+
     glance = {"fn": look, "inputs": [chosen, mine, running], "outputs": parts, **LIGHT}
     gr.on([tab.select, timer.tick], **glance)
-    choice.input(told(show), choice, shown, **EVENT).success(
-        None, choice, None, js=_REMEMBER, **LIGHT
-    )
+    renew(choice.input(told(show), choice, shown, **EVENT).success)
     for name, (_, begin, end, use) in rows.items():
         begin.click(told(fetch(name)), running, running, **QUIET).then(**glance)
         end.click(stop(name), None, None, **LIGHT).then(**glance)
-        _lead(use.click, search(name), None, [tabs, *shown], chosen)
-    for button, take, inputs in (
-        (use_zip, take_zip, [archive, mine, running]),
-        (use_folder, take_folder, [folder, mine, running]),
+        lead(use.click, search(name), None)
+    for events, take, given in (
+        ([use_zip.click], take_zip, archive),
+        ([use_folder.click, folder.submit], take_folder, folder),
     ):
-        button.click(told(take), inputs, [mine, running], **QUIET).then(**glance)
+        taking = gr.on(events, told(take), [given, mine, running], [mine, running], **QUIET)
+        taking.then(**glance)
     own[1].click(told(stop_own), mine, None, **LIGHT).then(**glance)
-    _lead(own[2].click, search_own, mine, [tabs, *shown], chosen)
-    deleted = own[3].click(
+    lead(use_own.click, search_own, mine)
+    deleted = delete.click(
         told(delete_own), [mine, chosen], [mine, status, archive, *shown], **QUIET
     )
     deleted.then(**glance)
-    deleted.success(None, chosen, None, js=_FORGET, **LIGHT)
+    renew(deleted.success)
     return recall
 
 
@@ -260,13 +262,6 @@ def _loopback(host: str | None) -> bool:
 
 def _may_fetch(request: gr.Request) -> bool:
     return at_home(request) or os.environ.get("RACLAP_FETCH") == "1"
-
-
-def _lead(event: Any, handler: Callable[..., Any], inputs: Any, outputs: Any, chosen: Any) -> None:
-    """Lead to the tab that searches, and put the gallery into the address."""
-    event(told(handler), inputs, outputs, **EVENT).success(
-        None, chosen, None, js=_REMEMBER, **LIGHT
-    )
 
 
 def _with(names: list[str], name: str) -> list[str]:

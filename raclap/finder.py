@@ -17,6 +17,7 @@ from raclap.answers import glimpses, sounds, told
 from raclap.index import FACETS
 from raclap.search import Engine
 from raclap.shelf import Shelf
+from raclap.style import LEVELS, VALUES
 from raclap.widgets import (
     ARRIVE,
     EVENT,
@@ -32,15 +33,18 @@ from raclap.widgets import (
     chips,
     markup,
 )
-from raclap.words import counted, heading, word
+from raclap.words import counted, heading, listed, word
 
 _Named = Mapping[str, tuple[str, ...]]
 
 _TASTE = "A taste of what is here; describe a style above to rank the clips."
+_UNRANKED = "Describe a style above to rank them."
 _DEAD_END = Markup('<div class="empty"><p>Without one of the filters:</p><ul>{}</ul></div>')
 
 
-def finder(shelf: Shelf, chosen: gr.Textbox) -> tuple[Fitting, Callable[..., None]]:
+def finder(
+    shelf: Shelf, chosen: gr.Textbox
+) -> tuple[Fitting, Callable[..., None], Callable[..., None]]:
     """Type a style, hear the clips that sound like it.
 
     Args:
@@ -48,8 +52,8 @@ def finder(shelf: Shelf, chosen: gr.Textbox) -> tuple[Fitting, Callable[..., Non
         chosen: holds the name of the gallery.
 
     Returns:
-        What changes with the gallery, and what to call with the ``then`` of the event after which
-        the page asks what its address asks.
+        What changes with the gallery; what to call with the ``then`` of the event after which the
+        page asks what its address asks; and with that after which it asks its question anew.
     """
     with gr.Row(elem_classes="ask"):
         query = gr.Textbox(
@@ -76,9 +80,7 @@ def finder(shelf: Shelf, chosen: gr.Textbox) -> tuple[Fitting, Callable[..., Non
             gr.Accordion("Filters", open=True, elem_id="filters"),
         ):
             filters = {name: gr.Dropdown(**box) for name, box in _filters(shelf.first).items()}
-            varied = gr.Checkbox(
-                False, label="Varied voices", info="At most two clips of a speaker, none twice"
-            )
+            varied = gr.Checkbox(False, label="Varied voices", info=_variety(shelf.first))
             top = gr.Slider(1, MOST_RESULTS, value=10, step=1, label="Number of results")
             clear = gr.Button("Clear filters", size="sm")
         with gr.Column(scale=4, min_width=300):
@@ -86,15 +88,22 @@ def finder(shelf: Shelf, chosen: gr.Textbox) -> tuple[Fitting, Callable[..., Non
             status = announcement(line)
             results = markup(taste, elem_id="results")
             more = gr.Button("Show 10 more", elem_id="more", min_width=160)
+    # What is answered, for the address: the form may hold another question by then.
+    answered = gr.JSON(_nothing(shelf.first), label="Answered", visible="hidden")
 
     names = list(filters)
     settings = [without, varied, top, *filters.values()]
 
     def search(
         engine: Engine, query: str, without: str, varied: bool, top: float, *values: str
-    ) -> tuple[str, Markup]:
+    ) -> tuple[list[Any], str, Markup]:
+        now, top = [engine.name, query, without, varied, top, *values], int(top)
         where = {name: value for name, value in zip(names, values, strict=True) if value}
-        hits = engine.search_text(query, int(top), where, without=without, varied=varied)
+        if where and not query.strip():
+            return now, *_unranked(engine, where, top)
+        # One more than is shown tells whether there are more.
+        hits = engine.search_text(query, top + 1, where, without=without, varied=varied)
+        further, hits = len(hits) > top < MOST_RESULTS, hits[:top]
         wanted, unwanted = engine.parted(query, without)
         asked, named = engine.understood(wanted), engine.named(wanted)
         shown = (
@@ -105,6 +114,7 @@ def finder(shelf: Shelf, chosen: gr.Textbox) -> tuple[Fitting, Callable[..., Non
                 named,
                 query=wanted,
                 without=unwanted,
+                more=further,
             )
             if hits
             else _ways_out(engine, where)
@@ -112,66 +122,83 @@ def finder(shelf: Shelf, chosen: gr.Textbox) -> tuple[Fitting, Callable[..., Non
         remarks = [*engine.remarks(query), *(engine.remarks(without) if without.strip() else ())]
         remarks += _torn(named, engine.named(unwanted) if unwanted else {})
         said = {"asked": asked, "named": named, "denied": unwanted, "remarks": remarks}
-        return cards.count(hits, where, varied=varied, **said), shown
+        return now, cards.count(hits, where, varied=varied, **said), shown
 
-    def run_example(engine: Engine, text: str, *rest: Any) -> tuple[str, str, Markup]:
-        return text, *search(engine, text, *rest)
-
-    def refine(engine: Engine, query: str, *rest: Any) -> tuple[str, Markup] | dict[str, Any]:
-        return search(engine, query, *rest) if query.strip() else gr.skip()
+    def refine(
+        engine: Engine, before: list[Any], query: str, *rest: Any
+    ) -> tuple[list[Any], str, Markup] | dict[str, Any]:
+        """Answer what the form asks now, unless that is answered: a list is left, too."""
+        asks = query.strip() or any(rest[-len(names) :])
+        now = [engine.name, query, *rest] if asks else _nothing(engine)
+        if now == before:
+            return gr.skip()
+        return search(engine, query, *rest) if asks else (now, *_first(engine))
 
     def reproduce(engine: Engine, request: gr.Request) -> list[Any]:
         """Fill the form from the address and search; what the address gets wrong is left out."""
         wanted = dict(request.query_params)
-        if not wanted.get("q", "").strip():
-            return [gr.skip()] * (len(settings) + 3)
-        values = _settings(engine, names, wanted)
-        return [wanted["q"], *values, *search(engine, wanted["q"], *values)]
+        query, values = wanted.get("q", ""), _settings(engine, names, wanted)
+        if not query.strip() and not any(values[-len(names) :]):
+            return [gr.skip()] * (len(settings) + 4)
+        return [query, *values, *search(engine, query, *values)]
 
     # The address changes in the browser only, once the results are there.
     keys = ["gallery", "q", "not", "varied", "top", *names]
-    remember = f"(...values) => window.raclap.remember({keys!r}, values)"
-    shown, inputs = [status, results], [chosen, query, *settings]
-    asked = gr.on(
-        [button.click, query.submit, without.submit], told(search, shelf), inputs, shown, **EVENT
-    )
-    changed = [varied.input, *(box.input for box in filters.values())]
-    refined = gr.on(changed, told(refine, shelf), inputs, shown, **EVENT)
-    # Gradio tells `top.input` of a hand on the slider alone.
-    longer = more.click(lambda top: min(MOST_RESULTS, top + 10), top, top, **LIGHT).then(
-        told(refine, shelf), inputs, shown, **EVENT
-    )
-    resized = top.input(told(refine, shelf), inputs, shown, **LATEST)
-    cleared = clear.click(
-        lambda: [False, *[""] * len(names)], None, [varied, *filters.values()], **LIGHT
-    ).then(told(refine, shelf), inputs, shown, **EVENT)
-    ran = [
-        chip.click(told(run_example, shelf), [chosen, chip, *settings], [query, *shown], **EVENT)
-        for chip in examples
+    remember = f"(values) => window.raclap.remember({keys!r}, values)"
+    inputs, shown = [chosen, query, *settings], [answered, status, results]
+    again = {"fn": told(refine, shelf), "inputs": [chosen, answered, *inputs[1:]]}
+    again |= {"outputs": shown, **LATEST}
+    asked = [
+        gr.on(
+            [button.click, query.submit, without.submit],
+            told(search, shelf),
+            inputs,
+            shown,
+            **LATEST,
+        )
     ]
-    for done in (asked, refined, resized, longer, cleared, *ran):
-        done.success(None, inputs, None, js=remember, **LIGHT)
-    for done in (asked, *ran):
+    for chip in examples:
+        filled = chip.click(None, chip, query, js="(text) => text", **LIGHT)
+        asked.append(filled.then(told(search, shelf), inputs, shown, **LATEST))
+    # Gradio tells `top.input` of a hand on the slider alone.
+    refined = [
+        gr.on([varied.input, top.input, *(box.input for box in filters.values())], **again),
+        more.click(lambda top: min(MOST_RESULTS, top + 10), top, top, **LIGHT).then(**again),
+        clear.click(
+            lambda: [False, *[""] * len(names)], None, [varied, *filters.values()], **LIGHT
+        ).then(**again),
+    ]
+    for done in (*asked, *refined):
+        done.success(None, answered, None, js=remember, **LIGHT)
+    for done in asked:
         done.success(None, None, None, js=ARRIVE, **LIGHT)
 
     def arrive(then: Callable[..., Any]) -> None:
         then(told(reproduce, shelf), chosen, [query, *settings, *shown], **EVENT | QUIET)
 
-    def fit(engine: Engine) -> list[Any]:
-        return [*(gr.Dropdown(**box) for box in _filters(engine).values()), *_first(engine)]
+    def renew(then: Callable[..., Any]) -> None:
+        then(**again).success(None, answered, None, js=remember, **LIGHT)
 
-    return Fitting(parts=[*filters.values(), *shown], values=fit), arrive
+    def fit(engine: Engine) -> list[Any]:
+        boxes = [gr.Dropdown(**box) for box in _filters(engine).values()]
+        return [*boxes, gr.Checkbox(info=_variety(engine)), _nothing(engine), *_first(engine)]
+
+    parts = [*filters.values(), varied, *shown]
+    return Fitting(parts=parts, values=fit), arrive, renew
 
 
 def _filters(engine: Engine) -> dict[str, dict[str, Any]]:
     """A choice for each facet; one with a single value filters nothing, and is not seen."""
     some, facets, boxes = engine.gallery.clips[:SOME], engine.gallery.facets(), {}
     for name in FACETS:
-        counts = facets.get(name, {})
+        counts, leveled = facets.get(name, {}), VALUES.get(name) == LEVELS
         boxes[name] = {
             "choices": [
                 ("any", ""),
-                *((f"{word(name, value)} ({count})", value) for value, count in counts.items()),
+                *(
+                    (f"{word(name, value)} ({counts[value]})", value)
+                    for value in (sorted(counts, key=LEVELS.index) if leveled else counts)
+                ),
             ],
             "value": "",
             "label": heading(name, some),
@@ -184,6 +211,34 @@ def _filters(engine: Engine) -> dict[str, dict[str, Any]]:
 def _first(engine: Engine) -> tuple[str, Markup]:
     """What can be heard before anything is asked."""
     return _TASTE, cards.taste(assorted(engine.gallery.clips, 6), glimpses(engine))
+
+
+def _nothing(engine: Engine) -> list[Any]:
+    """What is answered before anything is asked: which gallery it is, and no more."""
+    return [engine.name]
+
+
+def _variety(engine: Engine) -> str:
+    """What varied voices are; where no speaker is known, nobody can be counted."""
+    if "speaker" in engine.gallery.facets():
+        return "At most two clips of a speaker, none twice"
+    return "None that sounds just like a better one"
+
+
+def _unranked(engine: Engine, where: Mapping[str, str], top: int) -> tuple[str, Markup]:
+    """What satisfies the filters, where nothing else is asked."""
+    clips = [
+        clip
+        for clip in engine.gallery.clips
+        if all(clip.told(name) == value for name, value in where.items())
+    ]
+    if not clips:
+        return cards.count([], where), _ways_out(engine, where)
+    further = len(clips) > top
+    line = f"{counted(len(clips), 'clip')} among: {listed(where)}."
+    line += f" Here are {top}, as different as can be." if further else ""
+    shown = cards.taste(assorted(clips, top), sounds(engine), more=further and top < MOST_RESULTS)
+    return f"{line} {_UNRANKED}", shown
 
 
 def _ways_out(engine: Engine, where: Mapping[str, str]) -> Markup:

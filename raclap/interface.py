@@ -91,7 +91,7 @@ def build(shelf: Shelf) -> gr.Blocks:
         similar, change, relate = (channel(name) for name in ("similar", "change", "relate"))
         with gr.Tabs() as tabs:
             with gr.Tab("Search", id="search"):
-                found, arrive = finder(shelf, chosen)
+                found, arrive, renew = finder(shelf, chosen)
             with gr.Tab("Voice", id="voice"):
                 heard = listener(shelf, chosen, tabs, similar)
             with gr.Tab("Blend", id="blend"):
@@ -121,7 +121,7 @@ def build(shelf: Shelf) -> gr.Blocks:
 
             shown = [chosen, header, *(part for each in fittings for part in each.parts)]
             with gr.Tab("Galleries", id="galleries") as tab:
-                recall = curator(shelf, chosen, mine, tab, tabs, show, shown)
+                recall = curator(shelf, chosen, mine, tab, tabs, show, shown, renew)
             page.load(told(recall), mine, mine, **LIGHT)
             arrive(page.load(told(enter), None, shown, **QUIET).then)
             page.load(None, None, None, js="() => window.raclap.fold()", **LIGHT)

@@ -5,6 +5,8 @@ In: a `Home`, a `Job`. Out: `markupsafe.Markup`. Deliberately not here: events.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from markupsafe import Markup
 
 from raclap.homes import Home
@@ -19,6 +21,13 @@ _OFFER = Markup(
 _BAR = Markup('<p>{said}</p><progress aria-label="{step}"{bounds}></progress>')
 _TROUBLE = Markup('<p class="trouble">{}</p>')
 _CALM = Markup("<p>{}</p>")
+_OWNED = Markup(
+    '<li><div id="about-{name}">{said}</div><div class="actions">{use}{delete}</div></li>'
+)
+_BUTTON = Markup(
+    '<button type="button" data-tell="{does}" data-clip="{name}" '
+    'aria-describedby="about-{name}">{text}</button>'
+)
 _NAMED = 3  # of the clips that could not be used
 
 
@@ -54,6 +63,27 @@ def progress(job: Job | None, ready: bool, title: str = "") -> Markup:
     if job and job.step == "Stopped":
         return _CALM.format("Stopped. What has been done is kept.")
     return Markup("")
+
+
+def owned(galleries: Sequence[tuple[str, str, Job | None, bool]]) -> Markup:
+    """Return one's own galleries, each to be searched and, where one may, deleted.
+
+    Args:
+        galleries: name, title, job if there was one, and whether it may be deleted.
+    """
+    if not galleries:
+        return Markup("")
+    return Markup("<ul>{}</ul>").format(
+        Markup("").join(
+            _OWNED.format(
+                name=name,
+                said=progress(job, True, title),
+                use=_BUTTON.format(does="use", name=name, text="Search it"),
+                delete=_BUTTON.format(does="delete", name=name, text="Delete now") if may else "",
+            )
+            for name, title, job, may in galleries
+        )
+    )
 
 
 def _skipped(job: Job | None) -> str:

@@ -6,7 +6,8 @@ model reads (``wording``), HTML.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 
 from raclap.corpus import Clip
 from raclap.style import ATTRIBUTES
@@ -16,6 +17,7 @@ TITLES = {name: name.capitalize() for name in ATTRIBUTES} | {
     "corpus": "Source",
 }
 
+_NUMBERS = re.compile(r"([0-9]+)")
 _WORDS = {
     "emotion": {  # all as adjectives: "likely disgusted", "a disgusted woman"
         "disgust": "disgusted",
@@ -59,6 +61,11 @@ def word(attribute: str, value: str) -> str:
     return _WORDS.get(attribute, {}).get(value, value.replace("_", " "))
 
 
+def listed(values: Mapping[str, str]) -> str:
+    """Return values by attribute as one would list them: "woman, high pitch"."""
+    return ", ".join(word(*item) for item in values.items())
+
+
 def heading(attribute: str, clips: Iterable[Clip]) -> str:
     """Return what to call an attribute of clips, and whether labels or a model tell its values."""
     title = TITLES.get(attribute, attribute.capitalize())
@@ -80,6 +87,11 @@ def label(clip: Clip) -> str:
     intensity = word("intensity", clip.intensity) if clip.intensity in ("low", "strong") else ""
     parts = (name(clip), intensity, f"“{said}”" if said else "")
     return " · ".join(part for part in parts if part)
+
+
+def natural(text: str) -> list[str | int]:
+    """Return what to sort a text by so that its numbers stand in their order: 2 before 10."""
+    return [int(part) if part.isdecimal() else part.lower() for part in _NUMBERS.split(text)]
 
 
 def who(clip: Clip) -> str:

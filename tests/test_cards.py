@@ -196,6 +196,8 @@ def test_count_is_announced(hits: int, where: dict[str, str], line: str) -> None
     assert cards.count([hit(1, 0.5)] * hits, where) == line
     if hits:
         assert "two of a speaker" in cards.count([hit(1, 0.5)] * hits, where, varied=True)
+        unknown = hit(1, 0.5, replace(CLIP, speaker=""))
+        assert ", none twice, " in cards.count([unknown] * hits, where, varied=True)
 
 
 @pytest.mark.parametrize(

@@ -10,13 +10,22 @@ import statistics
 import subprocess
 import sys
 import textwrap
+import threading
 from pathlib import Path
 
 import pytest
-from conftest import CHROMIUM, HOSTILE_NAME, HOSTILE_TEXT, crowded, give, serious
+from conftest import (
+    CHROMIUM,
+    HOSTILE_NAME,
+    HOSTILE_TEXT,
+    PATIENCE_MS,
+    crowded,
+    give,
+    serious,
+)
 from stub import write_voice
 
-from raclap.search import Engine
+from raclap.search import Engine, Hit
 from raclap.widgets import EXAMPLES
 
 playwright = pytest.importorskip("playwright.sync_api")
@@ -171,6 +180,48 @@ def test_more_results_are_shown_on_a_click(page: playwright.Page, address: str) 
     page.get_by_role("button", name="Show 10 more").click()
     expect(page.locator("#results .hit")).to_have_count(11)
     expect(page).to_have_url(f"{address}?q=an+angry+man&top=11")
+    page.get_by_role("button", name="Show 10 more").click()
+    expect(page.locator("#results .hit")).to_have_count(12)
+    expect(page.locator("#more")).to_be_hidden()  # that is all
+
+
+def test_the_latest_question_wins(
+    page: playwright.Page, address: str, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search, over = engine.search_text, threading.Event()
+
+    def slow(*asked: object, **how: object) -> list[Hit]:
+        over.wait(PATIENCE_MS / 1000)
+        return search(*asked, **how)
+
+    monkeypatch.setattr(engine, "search_text", slow)
+    box = page.get_by_label("How should it sound?")
+    for text in ("an angry man", "a sad woman"):
+        box.fill(text)
+        box.press("Enter")
+    page.wait_for_timeout(500)  # both are asked while the first one is at work
+    over.set()
+    expect(_announced(page)).to_contain_text("Understood: sad, woman.")
+    expect(page).to_have_url(f"{address}?q=a+sad+woman")
+    expect(box).to_have_value("a sad woman")
+
+
+def test_filters_alone_show_what_satisfies_them(page: playwright.Page, address: str) -> None:
+    page.get_by_label("Gender").click()
+    page.get_by_role("option", name="woman (6)", exact=True).click()
+    said = "6 clips among: woman. Describe a style above to rank them."
+    expect(_announced(page)).to_have_text(said)
+    expect(page.locator("#results .hit")).to_have_count(6)
+    expect(page.locator("#results .score, #results .rank")).to_have_count(0)
+    expect(page).to_have_url(f"{address}?gender=female")
+    page.goto(f"{address}?gender=female&top=4")
+    expect(_announced(page)).to_contain_text("6 clips among: woman. Here are 4, as different as")
+    expect(page.locator("#results .hit")).to_have_count(4)
+    page.get_by_role("button", name="Show 10 more").click()
+    expect(_announced(page)).to_have_text(said)
+    page.get_by_role("button", name="Clear filters").click()
+    expect(_announced(page)).to_contain_text("A taste of what is here")
+    expect(page).to_have_url(address)
 
 
 def test_back_leads_to_the_query_before(page: playwright.Page, address: str) -> None:
