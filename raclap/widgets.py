@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import gradio as gr
+import numpy as np
 from markupsafe import Markup
 
 from raclap.answers import IN_TURN
@@ -18,7 +19,7 @@ from raclap.config import InputError
 from raclap.corpus import Clip
 from raclap.search import Engine, Hit
 from raclap.style import overlap
-from raclap.words import label
+from raclap.words import label, natural
 
 EXAMPLES = (
     "a frightened woman whispering fast",
@@ -146,22 +147,23 @@ def if_chosen(clip: str | None) -> None:
 
 
 def clip_choices(engine: Engine) -> list[tuple[str, str]]:
-    """Return (label, id) of every clip of the gallery."""
-    return [(label(clip), clip.id) for clip in engine.gallery.clips]
+    """Return (label, id) of every clip of the gallery, 2 before 10."""
+    choices = [(label(clip), clip.id) for clip in engine.gallery.clips]
+    return sorted(choices, key=lambda choice: natural(choice[0]))
 
 
 def assorted(clips: Sequence[Clip], most: int) -> list[Clip]:
     """Return clips of styles as different as can be, starting with the first."""
-    rest = list(clips[:SOME])
-    chosen = rest[:1]
+    rest, chosen = list(clips[:SOME]), []
     likeness = [0.0] * len(rest)  # of each to the likest that is chosen
     while len(chosen) < min(most, len(rest)):
-        last = chosen[-1].style
+        row = min(range(len(rest)), key=likeness.__getitem__)
+        chosen.append(rest[row])
         likeness = [
-            max(before, overlap(clip.style, last))
+            max(before, overlap(clip.style, rest[row].style))
             for before, clip in zip(likeness, rest, strict=True)
         ]
-        chosen.append(rest[min(range(len(rest)), key=likeness.__getitem__)])
+        likeness[row] = np.inf  # others may be as like as it is to itself
     return chosen
 
 

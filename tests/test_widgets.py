@@ -1,0 +1,37 @@
+"""What the tabs share, without a page. Run: pytest tests/test_widgets.py."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+from test_cards import CLIP
+
+from raclap.finder import _filters, _variety
+from raclap.search import Engine
+from raclap.widgets import assorted, clip_choices
+
+
+def test_an_assortment_has_every_clip_once_before_any_twice() -> None:
+    alike = [replace(CLIP, id=str(number)) for number in range(4)]
+    sad = replace(CLIP, id="sad", emotion="sad")
+    chosen = [clip.id for clip in assorted([*alike, sad], 5)]
+    assert chosen[:2] == ["0", "sad"]
+    assert sorted(chosen) == ["0", "1", "2", "3", "sad"]
+
+
+def test_clips_are_listed_in_the_order_of_their_numbers() -> None:
+    clips = [replace(CLIP, id=f"take {n}", emotion="", gender="", text="") for n in (10, 2, 1)]
+    engine = SimpleNamespace(gallery=SimpleNamespace(clips=clips))
+    assert [id for _, id in clip_choices(engine)] == ["take 1", "take 2", "take 10"]
+
+
+def test_levels_are_offered_from_low_to_high(engine: Engine) -> None:
+    choices = _filters(engine)["pitch"]["choices"]
+    assert [value for _, value in choices] == ["", "low", "medium", "high"]
+
+
+def test_speakers_are_only_counted_where_they_are_known(engine: Engine) -> None:
+    assert "two clips of a speaker" in _variety(engine)
+    unknown = SimpleNamespace(gallery=SimpleNamespace(facets=dict))
+    assert "speaker" not in _variety(unknown)
