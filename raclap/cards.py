@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from markupsafe import Markup
 
@@ -38,7 +39,10 @@ _TAKE = Markup(
 _CARD = Markup(
     '<li class="hit"><div class="hit-top">{rank}<p class="said">{said}</p></div>{player}'
     '<ul class="badges" aria-label="Style">{badges}</ul>{score}<p class="who">{who} '
-    '<a href="{address}" download aria-label="Save the audio of {label}">Save</a></p>{actions}</li>'
+    "{save}</p>{actions}</li>"
+)
+_SAVE = Markup(
+    '<a href="{address}" download="{file}" aria-label="Save the audio of {label}">Save</a>'
 )
 _RANK = Markup('<span class="rank" title="rank">{}</span>')
 _SCORE = Markup('<div class="score">{}<span class="number" title="cosine">{}</span></div>')
@@ -201,10 +205,13 @@ def _card(
         badges=style,
         score=score,
         who=who(clip),
-        address=sound.address,
-        label=said,
+        save=_save(clip, sound, said),
         actions=_ACTIONS.format(id=clip.id, label=said, why=why),
     )
+
+
+def _save(clip: Clip, sound: Sound, said: str) -> Markup:
+    return _SAVE.format(address=sound.address, file=Path(clip.path).name, label=said)
 
 
 def ladder(
@@ -224,18 +231,19 @@ def ladder(
     ranks = {hit.clip.id: hit.rank for hit in before}
     item = Markup(
         '<li><span class="rank">{}</span>{}<div><ul class="badges" aria-label="Style">{}</ul>'
-        '<p class="who">{}</p></div><span class="moved">{}</span></li>'
+        '<p class="who">{} {}</p></div><span class="moved">{}</span></li>'
     )
     return Markup('<ol class="ladder">{}</ol>').format(
         Markup("").join(
             item.format(
                 hit.rank,
-                player(f"{hit.rank}: {name(hit.clip)}", sounds(hit.clip), hit.clip.seconds),
+                player(f"{hit.rank}: {name(hit.clip)}", sound, hit.clip.seconds),
                 badges(hit.clip, asked or Style()),
-                hit.clip.speaker and f"speaker {hit.clip.speaker}",
+                f"speaker {hit.clip.speaker}" if hit.clip.speaker else name(hit.clip),
+                _save(hit.clip, sound, f"{hit.rank}: {name(hit.clip)}"),
                 _moved(ranks.get(hit.clip.id), hit.rank) if before else "",
             )
-            for hit in hits
+            for hit, sound in ((hit, sounds(hit.clip)) for hit in hits)
         )
     )
 

@@ -64,7 +64,7 @@ def test_a_card_saves_its_audio_and_names_each_thing_once() -> None:
     clip = replace(CLIP, corpus="synthetic", speaker="synthetic/f1", language="en")
     html = shown(hit(1, 0.5, clip))
     assert "speaker synthetic/f1 · en <a" in html
-    assert '<a href="clips/a1" download aria-label="Save the audio of result 1">' in html
+    assert '<a href="clips/a1" download="a1.wav" aria-label="Save the audio of result 1">' in html
     assert "speaker ada · tess <a" in shown(hit(1, 0.5, replace(CLIP, corpus="tess")))
 
 
@@ -147,6 +147,15 @@ def test_a_ladder_says_where_a_clip_stood_before() -> None:
     still = cards.ladder(before, sounds, before=before)
     assert re.findall(r'class="moved">([^<]*)<', still) == ["as before"] * 2
     assert set(re.findall(r'class="moved">([^<]*)<', cards.ladder(before, sounds))) == {""}
+
+
+def test_a_ladder_says_which_clip_it_is_and_saves_it() -> None:
+    nobody = Clip(id="trip/take 2", path="/trip/take 2.wav")
+    html = cards.ladder([hit(1, 0.9), hit(2, 0.8, nobody)], sounds)
+    text = re.sub(r"<[^>]+>", "", html)
+    assert "speaker ada Save" in text
+    assert "trip/take 2 Save" in text
+    assert 'download="take 2.wav" aria-label="Save the audio of 2: trip/take 2"' in html
 
 
 def test_bars_are_relative_to_the_best_and_stay_within_bounds() -> None:
