@@ -30,6 +30,8 @@ _log = logging.getLogger(__name__)
 
 _UNEXPECTED = "Something went wrong on our side; it was logged. Please try again."
 
+_GONE = "The gallery that was searched is not here any more; choose another one under Galleries."
+
 PLACES = 32  # in the queue; whoever comes later is told so
 _BUSY = f"{PLACES} requests are waiting already; please try again in a moment."
 
@@ -65,7 +67,7 @@ def told(
         try:
             if shelf:
                 name, *rest = inputs
-                return handler(shelf[name or ""], *rest)
+                return handler(_searched(shelf, name or ""), *rest)
             return handler(*inputs)
         except InputError as error:
             message = str(shown(str(error)))
@@ -75,6 +77,16 @@ def told(
             raise gr.Error(_UNEXPECTED, print_exception=False) from error
 
     return guarded
+
+
+def _searched(shelf: Shelf, name: str) -> Engine:
+    """Return the engine of the page's gallery; it may be gone since it was chosen."""
+    try:
+        return shelf[name]
+    except InputError as error:
+        if shelf.ready(name):
+            raise
+        raise InputError(_GONE) from error
 
 
 async def busy(request: Request, error: HTTPException) -> JSONResponse:

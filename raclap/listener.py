@@ -15,9 +15,10 @@ from markupsafe import Markup
 
 from raclap import cards
 from raclap.answers import given, sounds, told
-from raclap.portrait import course, portrait
+from raclap.portrait import AWAITED, course, headline, portrait
 from raclap.search import Engine
 from raclap.shelf import Shelf
+from raclap.timeline import LONG_SECONDS
 from raclap.widgets import (
     ARRIVE,
     EMPTY,
@@ -38,7 +39,7 @@ from raclap.widgets import (
 from raclap.words import ended, label
 
 _START = EMPTY.format("Upload or record a voice, or pick a clip, to read how it is spoken.")
-_NOTHING = ("", _START, "", "")
+_NOTHING = ("", _START, "", "", "")
 _RECORDED = "audio.wav"  # what Gradio calls whatever the microphone hears
 
 
@@ -74,11 +75,12 @@ def listener(shelf: Shelf, chosen: gr.Textbox, tabs: gr.Tabs, similar: Told) -> 
             heard = markup(_START)
             moving = markup()
     alike = markup(elem_id="alike")
-    shown = [status, heard, moving, alike]
+    emotion = gr.State("")  # the likeliest one of what was heard
+    shown = [status, heard, moving, alike, emotion]
 
     def match(
         engine: Engine, voice: str | None, picked: str | None, top: float, varied: bool
-    ) -> tuple[str, Markup, Markup, Markup]:
+    ) -> tuple[str, Markup, Markup, Markup, str]:
         rows = engine.gallery.rows
         clip = engine.gallery.clips[rows[picked]] if picked in rows else None
         path = clip.path if clip else given(voice)
@@ -88,8 +90,9 @@ def listener(shelf: Shelf, chosen: gr.Textbox, tabs: gr.Tabs, similar: Told) -> 
         return (
             ended(f"Heard {read.seconds:.1f} s{of}"),
             cards.source(clip, sounds(engine)) + portrait(read),
-            Markup(""),
+            AWAITED if read.seconds > LONG_SECONDS else Markup(""),
             liken(engine, voice, picked, top, varied),
+            headline(read),
         )
 
     def liken(
@@ -105,10 +108,10 @@ def listener(shelf: Shelf, chosen: gr.Textbox, tabs: gr.Tabs, similar: Told) -> 
         shown = cards.cards(hits, sounds(engine))
         return Markup("<h2>Clips that sound most alike</h2>{}").format(shown)
 
-    def follow(engine: Engine, voice: str | None, picked: str | None) -> Markup:
+    def follow(engine: Engine, voice: str | None, picked: str | None, emotion: str) -> Markup:
         path = engine.gallery.clips[engine.gallery.rows[picked]].path if picked else voice
         # Between the reading and this the voice may have been taken away, which is no mistake.
-        return course(engine.follow(path) if path else [])
+        return course(engine.follow(path) if path else [], emotion)
 
     def find_similar(engine: Engine, said: gr.EventData) -> list[Any]:
         return [gr.Tabs(selected="voice"), similar.clip(engine, said)]
@@ -131,7 +134,7 @@ def listener(shelf: Shelf, chosen: gr.Textbox, tabs: gr.Tabs, similar: Told) -> 
     led = similar.event(told(find_similar, shelf), chosen, [tabs, picked], **QUIET)
     led.success(None, None, None, js=ARRIVE, **LIGHT)
     for done in read:
-        if_still(done.success, told(follow, shelf), of, [moving], of, **LATEST)
+        if_still(done.success, told(follow, shelf), [*of, emotion], [moving], of, **LATEST)
         done.success(None, None, None, js=ARRIVE, **LIGHT)
     return Fitting(
         parts=[picked, *shown],

@@ -35,6 +35,10 @@ _COURSE = Markup(
     "s, each half over the one before, from the beginning to {total:.1f} s. Emotions are shares of "
     "the model’s belief, from 0 to 100 %.</p>{lines}</section>"
 )
+AWAITED = Markup(
+    '<section class="course"><h2>How it changes</h2><p class="legend">Being listened to …</p>'
+    "</section>"
+)
 _LINE = Markup(
     '<div class="line"><h3>{name}</h3><svg role="img" aria-label="{said}" viewBox="0 0 600 60" '
     'preserveAspectRatio="none"><path class="area" d="{area}"/><path d="{line}"/></svg>'
@@ -53,7 +57,9 @@ def sentence(read: Reading) -> str:
     }
     emotion, share = best["emotion"]
     gender = word("gender", best["gender"][0])
-    manner = "whispering" if best["phonation"][0] == "whispered" else "speaking"
+    # Where a pitch is measured the voice sounds, whatever the model hears.
+    whispers = best["phonation"][0] == "whispered" and "pitch" not in read.levels
+    manner = "whispering" if whispers else "speaking"
     levels = [
         f"{word(name, level.value)} ({_measured(level)})" for name, level in read.levels.items()
     ]
@@ -84,11 +90,18 @@ def portrait(read: Reading, most: int = 4) -> Markup:
     )
 
 
-def course(moments: Sequence[Moment], most: int = 3) -> Markup:
+def headline(read: Reading) -> str:
+    """Return the likeliest emotion, which the sentence names."""
+    chances = read.attributes["emotion"]
+    return max(chances, key=chances.__getitem__)
+
+
+def course(moments: Sequence[Moment], first: str = "", most: int = 3) -> Markup:
     """Return the likeliest emotions and the measured levels over time, one line each.
 
     Args:
         moments: in order; an empty sequence gives nothing.
+        first: an emotion that is shown first, whatever the moments say.
         most: emotions shown; but the first, only such as are heard somewhere.
     """
     if not moments:
@@ -98,7 +111,8 @@ def course(moments: Sequence[Moment], most: int = 3) -> Markup:
     means = {
         name: np.mean([moment.emotion[name] for moment in moments]) for name in moments[0].emotion
     }
-    ranked = sorted(means, key=means.__getitem__, reverse=True)[:most]
+    ranked = sorted(means, key=means.__getitem__, reverse=True)
+    ranked = list(dict.fromkeys([first if first in means else ranked[0], *ranked]))[:most]
     shown = ranked[:1] + [
         name for name in ranked[1:] if max(moment.emotion[name] for moment in moments) >= _HEARD
     ]

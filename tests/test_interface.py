@@ -24,7 +24,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from raclap.answers import busy
+from raclap.answers import busy, told
 from raclap.interface import build, launch_options
 from raclap.search import Engine
 from raclap.shelf import Shelf
@@ -141,7 +141,14 @@ def test_a_reading_goes_with_the_voice_it_is_of(shelf: Shelf, elem_id: str, star
 
 def test_a_voice_taken_away_while_it_is_followed_is_no_mistake(shelf: Shelf) -> None:
     follow = next(each.fn for each in build(shelf).fns.values() if each.name == "follow")
-    assert follow("", None, None) == (["", None, None], "")
+    assert follow("", None, None, "") == (["", None, None], "")
+
+
+def test_of_a_gallery_that_is_gone_the_page_says_so(shelf: Shelf) -> None:
+    ask = told(lambda engine: engine.gallery.name, shelf)
+    assert ask("") == "vowels"
+    with pytest.raises(gr.Error, match="not here any more; choose another one under Galleries"):
+        ask(f"own-{'0' * 32}")
 
 
 def test_what_takes_its_time_is_shown_only_if_it_is_still_asked() -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from conftest import HOSTILE_NAME, HOSTILE_TEXT
 
-from raclap.portrait import course, portrait, sentence
+from raclap.portrait import course, headline, portrait, sentence
 from raclap.reading import Level, Reading
 from raclap.timeline import Moment
 from raclap.words import counted, ended
@@ -70,6 +70,13 @@ def test_one_sentence_sums_up() -> None:
     assert sentence(disgusted) == "Sounds like a woman whispering, likely disgusted."
 
 
+def test_nobody_whispers_whose_pitch_is_measured() -> None:
+    heard = {"phonation": {"whispered": 0.9, "voiced": 0.1}}
+    whisper = replace(READ, attributes=READ.attributes | heard)
+    assert "a woman speaking" in sentence(whisper)
+    assert "a woman whispering" in sentence(replace(whisper, levels={}))
+
+
 def test_a_sentence_has_one_full_stop() -> None:
     assert ended("Heard 1.0 s of voice.wav") == "Heard 1.0 s of voice.wav."
     for said in ("of ada · “By the door.”", "of ada · “Who?”", "of ada · “By the …”"):
@@ -88,6 +95,12 @@ def test_a_course_shows_the_likeliest_emotions_and_what_was_measured() -> None:
     # 6 s are 600 wide; 90 % of 52 above the ground at 56.
     assert "300.0 9.2" in html
     assert course([]) == ""
+
+
+def test_the_emotion_that_was_read_is_followed_first() -> None:
+    assert headline(READ) == "angry"
+    html = str(course(moments(0.1, 0.1), headline(READ)))
+    assert re.findall(r"<h3>(\w+)</h3>", html) == ["Angry", "Sad", "Pitch"]
 
 
 def test_an_emotion_that_is_heard_nowhere_is_not_followed() -> None:
