@@ -69,7 +69,7 @@ def matrices(
         ),
         _table(
             "True overlap",
-            "of the styles, where both are known",
+            "of the styles, in what both tell; without labels, in measured levels alone",
             found.overlap,
             found.texts,
             places,
