@@ -21,6 +21,12 @@
       box.dispatchEvent(new Event("input", { bubbles: true }));
     }, true);
 
+  // Gradio sets a slider back without telling those who listen to a hand on it.
+  document.addEventListener("click", (event) => {
+    const box = event.target.closest?.(".reset-button")?.parentElement.querySelector("input");
+    if (box) setTimeout(() => box.dispatchEvent(new Event("input", { bubbles: true })));
+  });
+
   // ---- buttons
   document.addEventListener("click", (event) => {
     const at = (selector) => event.target.closest?.(selector);

@@ -10,8 +10,12 @@
   HTMLMediaElement.prototype.play = function () {
     hush(this);
     begun.add(this);
+    if (block(this))
+      for (const kind of ["play", "pause", "ended", "timeupdate"]) this.addEventListener(kind, overhear);
     return begin.call(this);
   };
+  const block = (audio) => audio.getRootNode().host?.closest(".block"); // of Gradio's player, none of ours
+  const overhear = ({ target, type }) => block(target) && tell(block(target), target, type);
   const hush = (but) => begun.forEach((each) => {
     if (each !== but) each.pause();
     if (each !== but && !each.isConnected) begun.delete(each);
@@ -88,7 +92,7 @@
     <button type="button" data-on aria-pressed="false" title="Go on to the next clip by itself">Play on</button>
     <button type="button" data-away aria-label="Close">×</button>`;
   const part = (selector) => bar.querySelector(selector);
-  let current; // the player that the bar is of
+  let current, sound; // the player that the bar is of, and its audio
   const step = (by, from = current) => {
     const all = [...(from.closest("ol")?.querySelectorAll(".player") ?? [])], next = all[all.indexOf(from) + by];
     if (!next) return;
@@ -97,26 +101,28 @@
     return next;
   };
   const tell = (player, audio, kind) => {
-    if (kind === "play" && player.closest("ol")) {
-      current = player;
+    if (kind === "play") {
+      [current, sound] = [player, audio];
       bar.hidden = false;
+      bar.classList.toggle("alone", !player.closest("ol"));
       if (!bar.isConnected) document.querySelector(".gradio-container .contain").append(bar);
     }
     if (player !== current) return;
-    const playing = player.classList.contains("playing");
-    part("b").textContent = title(player);
+    const playing = !audio.paused && !audio.ended, ours = player.matches(".player");
+    part("b").textContent = ours ? title(player) : "Your voice";
     bar.classList.toggle("playing", playing);
     part(".play").ariaLabel = playing ? "Pause" : "Play";
-    part(".clock").textContent = player.querySelector(".clock").textContent;
+    part(".clock").textContent = ours
+      ? player.querySelector(".clock").textContent : clock(audio.currentTime, audio.duration, " / ");
     if (kind === "ended" && part("[data-on]").ariaPressed === "true") step(1);
   };
   bar.addEventListener("click", (event) => {
-    const button = event.target.closest("button"), audio = current.querySelector("audio");
+    const button = event.target.closest("button");
     if (!button) return;
     if (button.dataset.step) step(Number(button.dataset.step));
-    else if (button.matches(".play")) press(audio);
+    else if (button.matches(".play")) press(sound);
     else if (button.matches("[data-on]")) button.ariaPressed = String(button.ariaPressed !== "true");
-    else { audio.pause(); bar.hidden = true; }
+    else { sound.pause(); bar.hidden = true; }
   });
   // A clip that goes with the results it was among is silent, and tells the document nothing of it.
   new MutationObserver(() => { bar.hidden ||= !current.isConnected; })

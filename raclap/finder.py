@@ -37,6 +37,10 @@ from raclap.words import counted, heading, listed, word
 
 _Named = Mapping[str, tuple[str, ...]]
 
+_ABOUT = (
+    "Describe how something should sound and hear the clips that sound like it, or give a voice "
+    "and read how it is spoken."
+)
 _TASTE = "A taste of what is here; describe a style above to rank the clips."
 _UNRANKED = "Describe a style above to rank them."
 _DEAD_END = Markup('<div class="empty"><p>Without one of the filters:</p><ul>{}</ul></div>')
@@ -55,6 +59,7 @@ def finder(
         What changes with the gallery; what to call with the ``then`` of the event after which the
         page asks what its address asks; and with that after which it asks its question anew.
     """
+    gr.Markdown(_ABOUT)
     with gr.Row(elem_classes="ask"):
         query = gr.Textbox(
             "",
@@ -235,8 +240,8 @@ def _unranked(engine: Engine, where: Mapping[str, str], top: int) -> tuple[str, 
     if not clips:
         return cards.count([], where), _ways_out(engine, where)
     further = len(clips) > top
-    line = f"{counted(len(clips), 'clip')} among: {listed(where)}."
-    line += f" Here are {top}, as different as can be." if further else ""
+    line = f"{counted(len(clips), 'clip')}: {listed(where)}."
+    line += f" Here are {top} of them, as different as can be." if further else ""
     shown = cards.taste(assorted(clips, top), sounds(engine), more=further and top < MOST_RESULTS)
     return f"{line} {_UNRANKED}", shown
 

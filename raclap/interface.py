@@ -53,8 +53,6 @@ _HEADER = Markup("""
   <svg viewBox="0 0 60 48" aria-hidden="true">{bars}</svg>
   <div>
     <h1>Find a voice by how it speaks</h1>
-    <p>Describe how something should sound and hear the clips that sound like it, or give a voice
-    and read how it is spoken.</p>
     <p class="gallery"><strong>{count}</strong> in the gallery “{name}”. {note}</p>
   </div>
 </header>

@@ -209,13 +209,13 @@ def test_the_latest_question_wins(
 def test_filters_alone_show_what_satisfies_them(page: playwright.Page, address: str) -> None:
     page.get_by_label("Gender").click()
     page.get_by_role("option", name="woman (6)", exact=True).click()
-    said = "6 clips among: woman. Describe a style above to rank them."
+    said = "6 clips: woman. Describe a style above to rank them."
     expect(_announced(page)).to_have_text(said)
     expect(page.locator("#results .hit")).to_have_count(6)
     expect(page.locator("#results .score, #results .rank")).to_have_count(0)
     expect(page).to_have_url(f"{address}?gender=female")
     page.goto(f"{address}?gender=female&top=4")
-    expect(_announced(page)).to_contain_text("6 clips among: woman. Here are 4, as different as")
+    expect(_announced(page)).to_contain_text("6 clips: woman. Here are 4 of them, as different as")
     expect(page.locator("#results .hit")).to_have_count(4)
     page.get_by_role("button", name="Show 10 more").click()
     expect(_announced(page)).to_have_text(said)
@@ -337,7 +337,19 @@ def test_a_number_out_of_bounds_is_brought_within(page: playwright.Page) -> None
         box.press("Tab")
         expect(box).to_have_value(shown)
         expect(page.locator(".hit")).to_have_count(count)
+    page.get_by_test_id("reset-button").first.click()
+    expect(box).to_have_value("10")
+    expect(page.locator(".hit")).to_have_count(10)
     expect(page.get_by_test_id("toast-body")).to_have_count(0)
+
+
+def test_no_tab_moves_under_the_pointer(page: playwright.Page) -> None:
+    tabs = page.get_by_role("tab")
+    places = set()
+    for name in ("Search", "Voice", "Blend", "Relations", "Galleries"):
+        _open(page, name)
+        places.add(tabs.first.bounding_box()["y"])
+    assert len(places) == 1
 
 
 def test_what_is_in_focus_is_ringed(page: playwright.Page) -> None:
@@ -348,6 +360,9 @@ def test_what_is_in_focus_is_ringed(page: playwright.Page) -> None:
         expect(each).to_have_css("outline-style", "solid")
         expect(each).to_have_css("outline-width", "2px")
     expect(tab).to_have_css("outline-offset", "-2px")  # further out it is cut off
+    page.get_by_label("Gender").focus()
+    rings = "all => all.filter(each => getComputedStyle(each).outlineWidth === '2px').length"
+    assert page.locator(".wrap").evaluate_all(rings) == 1  # the list's own, not the page's
 
 
 def test_a_link_reproduces_the_page(
@@ -443,6 +458,9 @@ def test_a_long_voice_is_followed_in_time(page: playwright.Page, tmp_path: Path)
     lines = page.get_by_role("img", name="over time")
     expect(page.get_by_role("img", name="Pitch over time")).to_be_visible()
     assert lines.count() >= 2
+    said = page.locator(".sentence").inner_text()
+    emotion = page.locator(".course h3").first.inner_text().lower()
+    assert f" {emotion}:" in said
 
 
 def test_a_voice_is_recorded_and_recorded_again(
@@ -481,6 +499,18 @@ def test_an_uploaded_voice_and_a_clip_never_sound_together(
     page.locator("#voice").get_by_label("Play", exact=True).click()
     expect(page.locator("#alike .playing")).to_have_count(0)
     assert page.evaluate(sounding) == 1
+    _open(page, "Blend")
+    bar = page.get_by_role("region", name="Now playing")
+    expect(bar).to_contain_text("Your voice")
+    expect(bar.get_by_role("button")).to_have_count(2)  # nothing before it, nothing after
+    label = page.get_by_text("How much of that")
+    page.set_viewport_size({"width": 1280, "height": int(label.bounding_box()["y"]) + 40})
+    box = label.bounding_box()
+    at = [box["x"] + 9, box["y"] + 9]
+    over = "at => document.elementFromPoint(...at).closest('#now-playing') !== null"
+    assert page.evaluate(over, at)
+    bar.get_by_role("button", name="Pause").click()
+    assert page.evaluate(sounding) == 0
 
 
 def test_clips_like_a_found_one(page: playwright.Page, engine: Engine) -> None:
