@@ -15,7 +15,10 @@
     return begin.call(this);
   };
   const block = (audio) => audio.getRootNode().host?.closest(".block"); // of Gradio's player, none of ours
-  const overhear = ({ target, type }) => block(target) && tell(block(target), target, type);
+  const overhear = ({ target, type }) => {
+    if (target.isConnected) tell(block(target), target, type);
+    else if (target === sound) bar.hidden = true; // its voice was taken away
+  };
   const hush = (but) => begun.forEach((each) => {
     if (each !== but) each.pause();
     if (each !== but && !each.isConnected) begun.delete(each);

@@ -491,6 +491,7 @@ def test_an_uploaded_voice_and_a_clip_never_sound_together(
     sounding = "() => [...begun].filter(each => !each.paused).length"
     _open(page, "Voice")
     _give(page, write_voice(tmp_path / "voice.wav", 205, 2.0))
+    expect(page.locator("#alike .play").first).to_be_visible()
     page.locator("#voice").get_by_label("Play", exact=True).click()
     page.wait_for_function("() => [...begun].some(each => !each.paused)")
     page.locator("#alike .play").first.click()
@@ -511,6 +512,10 @@ def test_an_uploaded_voice_and_a_clip_never_sound_together(
     assert page.evaluate(over, at)
     bar.get_by_role("button", name="Pause").click()
     assert page.evaluate(sounding) == 0
+    bar.get_by_role("button", name="Play").click()
+    _open(page, "Voice")
+    page.locator("#voice").get_by_label("Clear").click()
+    expect(bar).to_be_hidden()
 
 
 def test_clips_like_a_found_one(page: playwright.Page, engine: Engine) -> None:
