@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import urllib.error
 import urllib.request
 import warnings
@@ -23,12 +24,15 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
 from starlette.testclient import TestClient
+from stub import write_voice
 
 from raclap.answers import busy, told
 from raclap.interface import build, launch_options
 from raclap.search import Engine
 from raclap.shelf import Shelf
+from raclap.style import VALUES
 from raclap.widgets import if_still
+from raclap.words import word
 
 if TYPE_CHECKING:
     from playwright import sync_api as playwright
@@ -142,6 +146,24 @@ def test_a_reading_goes_with_the_voice_it_is_of(shelf: Shelf, elem_id: str, star
 def test_a_voice_taken_away_while_it_is_followed_is_no_mistake(shelf: Shelf) -> None:
     follow = next(each.fn for each in build(shelf).fns.values() if each.name == "follow")
     assert follow("", None, None, "") == (["", None, None], "")
+
+
+def test_room_is_kept_for_how_a_long_voice_changes(
+    shelf: Shelf, voice: Path, tmp_path: Path
+) -> None:
+    page = build(shelf)
+    match, follow = (
+        next(each.fn for each in page.fns.values() if each.name == name)
+        for name in ("match", "follow")
+    )
+    long = str(write_voice(tmp_path / "long.wav", 205, 9.0))
+    kept = [str(match("", given, None, 6, True)[1][2]) for given in (str(voice), long)]
+    assert kept[0] == ""
+    assert "How it changes" in kept[1]
+    for emotion in ("Bored", "Awed"):
+        (value,) = (each for each in VALUES["emotion"] if word("emotion", each) == emotion.lower())
+        shown = str(follow("", long, None, value)[1])
+        assert re.findall(r"<h3>(\w+)</h3>", shown)[0] == emotion
 
 
 def test_of_a_gallery_that_is_gone_the_page_says_so(shelf: Shelf) -> None:

@@ -32,6 +32,7 @@ def test_three_tables_have_the_numbers_of_the_comparison() -> None:
     assert relation == ["96%", "33%", "2%", "33%", "2%", "33%"]
     assert overlap == ["100%", "unknown", "50%", "unknown", "unknown", "unknown"]
     assert "at temperature 0.25" in html
+    assert "without labels, in measured levels alone" in html
 
 
 def test_more_tables_than_fit_beside_each_other_stand_below_each_other() -> None:

@@ -166,9 +166,11 @@ def test_a_browser_that_lies_about_what_is_its_own_gets_nothing(engine, tmp_path
     handlers = {each.name: each.fn for each in interface.build(shelf).fns.values()}
     request = SimpleNamespace(client=SimpleNamespace(host="10.0.0.7"), headers={})
     assert handlers["look"]("", said, [], request)[2] == ["ravdess"]  # which everybody may know
-    for name, *more in (["stop_own"], ["search_own"], ["delete_own", ""]):
-        with pytest.raises(gr.Error, match="no gallery of your own"):
-            handlers[name](said, *more, request)
+    handlers["stop_own"](said, request)
+    for name, *more in (["search_own"], ["delete_own", ""]):
+        for wanted in ("ravdess", "kitchen", "", None, []):
+            with pytest.raises(gr.Error, match="no such gallery of your own"):
+                handlers[name](said, *more, SimpleNamespace(clip=wanted), request)
     assert not any(job.stop.is_set() for job in shelf.jobs.values())
     assert handlers["recall"](said, request) in ([], gr.skip())
 
