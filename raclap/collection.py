@@ -284,7 +284,7 @@ class _Rows(Mapping):
         return len(self._owner)
 
     def __getitem__(self, id: str) -> int:
-        row = self._owner.row(id) if isinstance(id, str) else None
+        row = self._owner.row(id)
         if row is None:
             raise KeyError(id)
         return row

@@ -277,7 +277,8 @@ def _settings(engine: Engine, names: list[str], wanted: Mapping[str, str]) -> li
     return [
         wanted.get("not", ""),
         wanted.get("varied", "") == "true",
-        min(MOST_RESULTS, max(1, int(top))) if top.isdecimal() else 10,
+        # Of thousands of digits Python makes no number.
+        min(MOST_RESULTS, max(1, int(top[:9]))) if top.isdecimal() else 10,
         *(
             wanted.get(name, "") if wanted.get(name) in facets.get(name, ()) else ""
             for name in names

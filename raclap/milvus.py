@@ -53,10 +53,10 @@ def expression(where: Mapping[str, str]) -> str:
     return " and ".join(f'{name} == "{value.translate(_ESCAPES)}"' for name, value in where.items())
 
 
-def sayable(value: str) -> bool:
-    """Whether a string can be sent to Milvus at all."""
+def sayable(value: object) -> bool:
+    """Whether something is a string that can be sent to Milvus at all."""
     try:
-        return len(value.encode()) <= _WIDEST
+        return isinstance(value, str) and len(value.encode()) <= _WIDEST
     except UnicodeEncodeError:
         return False
 

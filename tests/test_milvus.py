@@ -166,6 +166,8 @@ def test_a_value_never_leaves_its_quotes():
         ({"emotion": "bored"}, "'bored'", "angry, sad"),
         ({"emotion": ""}, "''", "angry, sad"),
         ({"emotion": "\ud800"}, "ud800", "angry, sad"),
+        ({"emotion": 5}, "emotion 5", "angry, sad"),
+        ({"emotion": ["sad"]}, "'sad'", "angry, sad"),
         ({"emotion": 'sad" or emotion != "'}, "No clip", "angry, sad"),
     ],
 )

@@ -386,6 +386,12 @@ def test_a_link_reproduces_the_page(
     assert complaints == []
 
 
+def test_a_link_may_ask_for_too_many_results(page: playwright.Page, address: str) -> None:
+    page.goto(f"{address}?q=angry&top={'9' * 5_000}")
+    expect(page.locator("#results .hit")).to_have_count(12)
+    expect(page.get_by_role("spinbutton", name="Number of results").first).to_have_value("50")
+
+
 def test_results_are_downloaded(page: playwright.Page, engine: Engine) -> None:
     _search(page, "an angry man")
     with page.expect_download() as kept:
