@@ -214,19 +214,6 @@ def loud_part(levels: np.ndarray, hop_seconds: float) -> float:
     return float(np.percentile(levels, 100 * (1 - share)))
 
 
-def windows(waveform: np.ndarray) -> list[np.ndarray]:
-    """Cut a waveform into equal windows of at most 15 s, in order and without overlap.
-
-    Args:
-        waveform: (S,) float32 at 16 kHz.
-
-    Returns:
-        One or more (S_i,) views that together are the whole waveform.
-    """
-    count = max(1, int(np.ceil(len(waveform) / (WINDOW_SECONDS * RATE_HZ))))
-    return np.array_split(waveform, count)
-
-
 def _mono(blocks: Callable[[], Iterable[np.ndarray]]) -> np.ndarray:
     """Mix blocks of (S_i, C) samples into (S,); where channels take each other out, the loudest.
 

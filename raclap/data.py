@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import random
 import secrets
@@ -111,8 +112,10 @@ class _ShardMaker(Dataset):
                 seed = int.from_bytes(hashlib.sha256(f"{clip.id}/{shard.copy}".encode()).digest())
                 waveform, dry = augment(waveform, np.random.default_rng(seed))
             places.append(place)
+            count = math.ceil(len(waveform) / (audio.WINDOW_SECONDS * audio.RATE_HZ))
+            window = np.array_split(waveform, count)[0]  # the whole of most clips
             with mixed(torch.device("cpu")):
-                frames.append(self.tower.lower(audio.windows(waveform)[0]))
+                frames.append(self.tower.lower(window))
             known = self.tower.config.prosody and dry is waveform
             truth = frames[-1].prosody[0].numpy() if known else prosody.measure(dry).vector()
             clean.append(truth)

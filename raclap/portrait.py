@@ -137,11 +137,6 @@ def course(moments: Sequence[Moment], first: str = "", most: int = 3) -> Markup:
     return _COURSE.format(seconds=moments[0].seconds, total=total, lines=Markup("").join(lines))
 
 
-def likely(probability: float) -> str:
-    """Return a probability in words."""
-    return _first(_LIKELY, probability)
-
-
 def _first(scale: Sequence[tuple[float, str]], share: float) -> str:
     return next((words for least, words in scale if share >= least), "unlikely")
 
@@ -184,7 +179,7 @@ def _beside(level: Level | None) -> Markup:
 def _chances(attribute: str, chances: dict[str, float], most: int) -> Markup:
     ranked = sorted(chances.items(), key=lambda item: -item[1])[:most]
     return Markup("").join(
-        _CHANCE.format(word(attribute, value), meter(share), 100 * share, likely(share))
+        _CHANCE.format(word(attribute, value), meter(share), 100 * share, _first(_LIKELY, share))
         for at, (value, share) in enumerate(ranked)
         if share >= _WORTH_SAYING or at < 2
     )

@@ -324,17 +324,6 @@ def test_trimming_leaves_speech_and_tiny_clips_alone():
         assert np.array_equal(audio.trim(waveform), waveform)
 
 
-@pytest.mark.parametrize("seconds", [0.1, 14.9, 15.0, 15.1, 31.0, 46.0])
-def test_windows_cover_everything_in_order(seconds):
-    waveform = voice(seconds).astype(np.float32)
-    pieces = audio.windows(waveform)
-    assert np.array_equal(np.concatenate(pieces), waveform)
-    lengths = [len(piece) for piece in pieces]
-    assert len(pieces) == int(np.ceil(seconds / 15))
-    assert max(lengths) <= 15 * RATE
-    assert max(lengths) - min(lengths) <= 1
-
-
 def test_an_offset_is_no_sound():
     rng = np.random.default_rng(0)
     quiet = np.concatenate([rng.normal(0, 1e-5, RATE), voice(), rng.normal(0, 1e-5, RATE)])

@@ -121,8 +121,8 @@ def test_silence_at_the_ends_does_not_matter(model, voices):
 
 def test_beyond_15_seconds_windows_are_averaged(model, voices):
     waveform = np.concatenate([np.tile(audio.load(path), 12) for path in voices])
-    pieces = audio.windows(waveform)
-    assert len(pieces) == 3
+    assert 30 < len(waveform) / audio.RATE_HZ < 45
+    pieces = np.array_split(waveform, 3)
     expected = normalize(model.encode_speech(pieces).mean(0), dim=-1)
     assert model.encode_speech([waveform])[0] @ expected > 0.9999
     assert model.encode_speech([waveform[: 15 * audio.RATE_HZ]])[0] @ expected < 0.9999
