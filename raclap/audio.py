@@ -124,12 +124,14 @@ def from_samples(samples: np.ndarray, rate_hz: int, *, name: str = "The audio") 
     mono = _mono(lambda: [samples]) if samples.ndim == 2 else samples
     if (peak := np.abs(mono).max()) > _HOT:
         mono = mono / peak
-    sounding = mono != 0  # zeros at the ends were put there later, and have no offset
-    start, stop = sounding.argmax(), len(mono) - sounding[::-1].argmax()
-    offset = mono[start:stop].mean(dtype=np.float64)
+    # Zeros at the ends were put there later, and have no offset; a few may be the sound's own.
+    zeros = [int((mono[::way] != 0).argmax()) for way in (1, -1)]
+    before, after = (count if count > _FRAME else 0 for count in zeros)
+    recorded = slice(before, len(mono) - after)
+    offset = mono[recorded].mean(dtype=np.float64)
     if 20 * np.log10(abs(offset) + 1e-12) > _SILENT_DBFS:  # it is no sound, but would pass for it
         mono = mono.copy()
-        mono[start:stop] -= np.float32(offset)
+        mono[recorded] -= np.float32(offset)
     mono = _resampled(mono, rate_hz)
     if silent(mono):
         raise InputError(f"{name} is silent; record or choose something with a voice in it.")

@@ -347,6 +347,13 @@ def test_silence_around_a_recording_has_no_offset(before, after, offset):
     assert audio.stretches(found) == audio.stretches(expected)
 
 
+def test_a_few_zeros_at_an_end_are_the_sounds_own():
+    samples = voice() + 0.02
+    samples[[0, 1, -1]] = 0
+    moved = samples - samples.mean()
+    np.testing.assert_allclose(audio.from_samples(samples, RATE), moved, atol=1e-6)
+
+
 def test_floats_at_another_scale_are_brought_to_one():
     expected = audio.from_samples(voice(), RATE)
     found = audio.from_samples(voice() * 32_767, RATE)
