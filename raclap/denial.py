@@ -16,7 +16,7 @@ from itertools import zip_longest
 import numpy as np
 
 from raclap import lexicon
-from raclap.query import Mention, clean, mentions
+from raclap.query import Mention, clean, mentions, unchosen
 from raclap.style import EVERY_VALUE
 
 # A text and from where to where its words go (W) -> the shares (W, 2) of `RACLAP.denied`.
@@ -117,7 +117,11 @@ def parted(
             cut.append((said.start(), done))
     denying = [word.span() for word, (_, denies) in likely.items() if denies > _TOLD]
     if told and denying:
+        either = unchosen(cleaned) != cleaned  # "a man or a woman" denies neither
         for stretch in _told(likely, named, lambda stretch: reads(cleaned[slice(*stretch)])):
+            whole = _at(stretch[0], named)
+            if either and whole and whole.attribute == "gender":
+                continue
             if not any(start < stretch[1] and stop > stretch[0] for start, stop in cut):
                 gone.append(stretch)
                 cut.append(stretch)

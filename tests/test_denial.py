@@ -168,6 +168,7 @@ def telling(denied: str, denying: str):
         # What the rules know is not told twice.
         ("ditch anger, not sad, a man", "anger sad", "ditch not", ("a man", "anger, sad")),
         ("a happy man", "", "", ("a happy man", "")),
+        ("a woman or a man", "man", "or", ("a woman or a man", "")),
     ],
 )
 def test_what_a_network_tells_is_parted_from_the_rest(text, denied, denying, parts):
