@@ -27,9 +27,9 @@ from raclap.widgets import (
     Fitting,
     Told,
     announcement,
+    arrivals,
     chips,
     clip_choices,
-    if_chosen,
     if_still,
     markup,
     others,
@@ -127,13 +127,7 @@ def blender(shelf: Shelf, chosen: gr.Textbox, tabs: gr.Tabs, change: Told) -> Fi
         asked.append(if_still(chip.click, run, [*inputs, chip], filled, of, **EVENT))
     for done in asked:
         done.success(None, None, None, js=ARRIVE, **LIGHT)
-    # Gradio tells of input when a list of clips is left, too, whatever was chosen before.
-    picking = picked.change(if_chosen, picked, None, **QUIET).success
-    for arrived, other in (
-        (voice.upload, picked),
-        (voice.stop_recording, picked),
-        (picking, voice),
-    ):
+    for arrived, other in arrivals(voice, picked):
         # The rankings go with the clip they are of: the next one may be no voice at all.
         cleared = arrived(lambda: [None, *_NOTHING], None, [other, *shown], **LIGHT)
         if_still(cleared.then, again, inputs, shown, of, **LATEST)

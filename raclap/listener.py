@@ -30,8 +30,8 @@ from raclap.widgets import (
     Fitting,
     Told,
     announcement,
+    arrivals,
     clip_choices,
-    if_chosen,
     if_still,
     markup,
     others,
@@ -118,13 +118,7 @@ def listener(shelf: Shelf, chosen: gr.Textbox, tabs: gr.Tabs, similar: Told) -> 
 
     inputs, of = [chosen, voice, picked, top, varied], [chosen, voice, picked]
     read = [if_still(button.click, told(match, shelf), inputs, shown, of, **EVENT)]
-    # Gradio tells of input when a list of clips is left, too, whatever was chosen before.
-    picking = picked.change(if_chosen, picked, None, **QUIET).success
-    for arrived, other in (
-        (voice.upload, picked),
-        (voice.stop_recording, picked),
-        (picking, voice),
-    ):
+    for arrived, other in arrivals(voice, picked):
         # The reading goes with the voice it is of: the next one may be no voice at all.
         cleared = arrived(lambda: [None, *_NOTHING], None, [other, *shown], **LIGHT)
         read.append(if_still(cleared.then, told(match, shelf), inputs, shown, of, **LATEST))

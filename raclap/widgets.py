@@ -140,10 +140,22 @@ def if_still(
     return ran.success(show, [answer, *of], [answer, *shown], **LIGHT)
 
 
-def if_chosen(clip: str | None) -> None:
-    """End a chain of events without a word where a list of clips is empty (again)."""
-    if not clip:
-        raise gr.Error(visible=False, print_exception=False)
+def arrivals(voice: gr.Audio, picked: gr.Dropdown) -> list[tuple[Callable[..., Any], Any]]:
+    """Return the events by which a voice arrives, each with what it takes the place of.
+
+    Args:
+        voice: an upload or a recording.
+        picked: a clip of the gallery instead.
+    """
+
+    def if_chosen(clip: str | None) -> None:
+        """End a chain of events without a word where the list is empty (again)."""
+        if not clip:
+            raise gr.Error(visible=False, print_exception=False)
+
+    # Gradio tells of input when a list is left, too, whatever was chosen before.
+    picking = picked.change(if_chosen, picked, None, **QUIET).success
+    return [(voice.upload, picked), (voice.stop_recording, picked), (picking, voice)]
 
 
 def clip_choices(engine: Engine) -> list[tuple[str, str]]:
