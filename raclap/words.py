@@ -89,9 +89,11 @@ def label(clip: Clip) -> str:
     return " · ".join(part for part in parts if part)
 
 
-def natural(text: str) -> list[str | int]:
+def natural(text: str) -> list[str | tuple[int, str]]:
     """Return what to sort a text by so that its numbers stand in their order: 2 before 10."""
-    return [int(part) if part.isdecimal() else part.lower() for part in _NUMBERS.split(text)]
+    parts = _NUMBERS.split(text.lower())  # a number is every other one
+    parts[1::2] = [(len(digits), digits) for digits in (part.lstrip("0") for part in parts[1::2])]
+    return parts
 
 
 def who(clip: Clip) -> str:

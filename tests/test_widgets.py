@@ -10,6 +10,7 @@ from test_cards import CLIP
 from raclap.finder import _filters, _variety
 from raclap.search import Engine
 from raclap.widgets import assorted, clip_choices
+from raclap.words import natural
 
 
 def test_an_assortment_has_every_clip_once_before_any_twice() -> None:
@@ -35,3 +36,11 @@ def test_speakers_are_only_counted_where_they_are_known(engine: Engine) -> None:
     assert "two clips of a speaker" in _variety(engine)
     unknown = SimpleNamespace(gallery=SimpleNamespace(facets=dict))
     assert "speaker" not in _variety(unknown)
+
+
+def test_any_name_has_its_place_among_others() -> None:
+    names = ["take 10", "take 2", "٣", "10", "9", "7" * 5_000, "²", "", "B", "a"]
+    ordered = sorted(names, key=natural)
+    assert ordered.index("9") < ordered.index("10") < ordered.index("7" * 5_000)
+    assert ordered.index("take 2") < ordered.index("take 10")
+    assert ordered.index("a") < ordered.index("B")
