@@ -21,6 +21,7 @@ from raclap.style import EVERY_VALUE
 
 # A text and from where to where its words go (W) -> the shares (W, 2) of `RACLAP.denied`.
 Told = Callable[[str, Sequence[tuple[int, int]]], np.ndarray]
+Likely = Mapping[re.Match[str], Sequence[float]]  # word -> these; empty where nobody tells
 _TOLD = 0.5  # share above which a word is taken to be denied, or to deny
 _DOUBTED = 0.02  # and up to which it is not, though a rule says so
 _WORD = re.compile(r"[^\W\d_]+(?:'[a-z]+)?|[^\w\s'-]")  # or a mark
@@ -100,8 +101,10 @@ def parted(
     cleaned = _spelt_out(clean(text))
     words = [*_WORD.finditer(cleaned)]
     named = [each for each in mentions(cleaned) if cleaned[each.start : each.stop] not in _THEIRS]
-    shares = told(cleaned, [word.span() for word in words]) if told else np.ones((len(words), 2))
-    likely = dict(zip(words, shares.tolist(), strict=True))
+    likely: Likely = {}
+    if told:
+        shares = told(cleaned, [word.span() for word in words])
+        likely = dict(zip(words, shares.tolist(), strict=True))
     gone: list[tuple[int, int]] = []  # from where to where something is denied
     cut: list[tuple[int, int]] = []  # the same with what denies it
     done = 0
@@ -111,21 +114,14 @@ def parted(
             continue
         after = [word for word in words if word.start() >= said.end()]
         found = _denied(said[0], after, named, reads)
-        if max((likely[word][0] for word in words if _within(word, found)), default=0) > _DOUBTED:
+        if found and not _doubted(found, likely):
             gone += found
             done = found[-1][1]
             cut.append((said.start(), done))
-    denying = [word.span() for word, (_, denies) in likely.items() if denies > _TOLD]
-    if told and denying:
-        either = unchosen(cleaned) != cleaned  # "a man or a woman" denies neither
-        for stretch in _told(likely, named, lambda stretch: reads(cleaned[slice(*stretch)])):
-            whole = _at(stretch[0], named)
-            if either and whole and whole.attribute == "gender":
-                continue
-            if not any(start < stretch[1] and stop > stretch[0] for start, stop in cut):
-                gone.append(stretch)
-                cut.append(stretch)
-        cut += denying
+    if denying := [word.span() for word, (_, denies) in likely.items() if denies > _TOLD]:
+        more = [each for each in _told(cleaned, likely, named, reads) if not _overlap(each, cut)]
+        gone += more
+        cut += [*more, *denying]
     if not gone:
         return text, ""
     kept = [_HANGING.sub("", _LEADING.sub("", part)) for part in _without(cleaned, cut)]
@@ -133,20 +129,25 @@ def parted(
     return ", ".join(part for part in kept if part), ", ".join(denied)
 
 
-def _within(word: re.Match[str], stretches: Sequence[tuple[int, int]]) -> bool:
-    return any(start <= word.start() < stop for start, stop in stretches)
+def _doubted(found: Sequence[tuple[int, int]], likely: Likely) -> bool:
+    """Whether a network that was asked is sure that nothing of what a rule found is denied."""
+    shares = [denied for word, (denied, _) in likely.items() if _overlap(word.span(), found)]
+    return bool(shares) and max(shares) <= _DOUBTED
+
+
+def _overlap(stretch: tuple[int, int], others: Sequence[tuple[int, int]]) -> bool:
+    return any(start < stretch[1] and stop > stretch[0] for start, stop in others)
 
 
 def _told(
-    likely: Mapping[re.Match[str], Sequence[float]],
-    named: Sequence[Mention],
-    reads: Callable[[tuple[int, int]], bool],
+    text: str, likely: Likely, named: Sequence[Mention], reads: Callable[[str], bool]
 ) -> Iterator[tuple[int, int]]:
     """Yield what is likely denied: words in a row, each as long as what the lexicon has there.
 
     Of words that the lexicon does not have they must tell of a voice. Who wants no emotion wants
-    neutral voices.
+    neutral voices, and "a man or a woman" denies neither.
     """
+    either = unchosen(text) != text
     found: list[tuple[int, int]] = []
     for word, (denied, _) in likely.items():
         if denied <= _TOLD or word[0] in _FEELING:
@@ -157,7 +158,10 @@ def _told(
             start, stop = found[-1][0], max(stop, found.pop()[1])
         found.append((start, stop))
     for start, stop in found:
-        if any(start <= each.start < stop for each in named) or reads((start, stop)):
+        first = _at(start, named)
+        if either and first and first.attribute == "gender":
+            continue
+        if any(start <= each.start < stop for each in named) or reads(text[start:stop]):
             yield start, stop
 
 
@@ -180,7 +184,7 @@ def _spelt_out(text: str) -> str:
         text = pattern.sub(plain, text)
     named = mentions(text)
     text = _NON.sub(lambda word: word[0] if _at(word.start(), named) else "not ", text)
-    named = mentions(text)
+    named = mentions(text)  # in their places now
 
     def denied(word: re.Match[str]) -> str:
         stem = word[2] or word[3]

@@ -6,7 +6,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -25,6 +25,21 @@ def cache() -> Path:
     """Return the user's folder for what this program can make or fetch again."""
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return home / "raclap"
+
+
+@contextmanager
+def keeping(path: Path) -> Iterator[Path]:
+    """Do as `replacing` with what can be made again; several may write it at once.
+
+    Where nothing can be written, for a disk is full or read-only, nobody is told.
+    """
+    part = path.with_suffix(f".{os.getpid()}.part")
+    try:
+        yield part
+        part.replace(path)
+    except OSError:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from raclap import cards
 from raclap.answers import glimpses, sounds, told
+from raclap.corpus import Clip
 from raclap.index import FACETS
 from raclap.search import Engine
 from raclap.shelf import Shelf
@@ -232,11 +233,7 @@ def _variety(engine: Engine) -> str:
 
 def _unranked(engine: Engine, where: Mapping[str, str], top: int) -> tuple[str, Markup]:
     """What satisfies the filters, where nothing else is asked."""
-    clips = [
-        clip
-        for clip in engine.gallery.clips
-        if all(clip.told(name) == value for name, value in where.items())
-    ]
+    clips = _satisfying(engine, where)
     if not clips:
         return cards.count([], where), _ways_out(engine, where)
     further = len(clips) > top
@@ -246,14 +243,20 @@ def _unranked(engine: Engine, where: Mapping[str, str], top: int) -> tuple[str, 
     return f"{line} {_UNRANKED}", shown
 
 
+def _satisfying(engine: Engine, where: Mapping[str, str]) -> list[Clip]:
+    return [
+        clip
+        for clip in engine.gallery.clips
+        if all(clip.told(name) == value for name, value in where.items())
+    ]
+
+
 def _ways_out(engine: Engine, where: Mapping[str, str]) -> Markup:
     """Tell which filter could be taken away, and how many clips that would leave."""
     left = {}
     for name, value in where.items():
-        rest = [item for item in where.items() if item[0] != name]
-        left[word(name, value)] = sum(
-            all(clip.told(other) == each for other, each in rest) for clip in engine.gallery.clips
-        )
+        rest = {other: each for other, each in where.items() if other != name}
+        left[word(name, value)] = len(_satisfying(engine, rest))
     said = Markup("<li>without <strong>{}</strong>: {}</li>")
     return _DEAD_END.format(
         Markup("").join(said.format(each, counted(n, "clip")) for each, n in left.items())

@@ -256,16 +256,12 @@ def _examine(
         return
     vectors = encode_clips(reader.model, [waveform for _, _, waveform in waiting])
     for (key, clip, waveform), vector in zip(waiting, vectors, strict=True):
-        gender = clip.gender or _sure_gender(reader, vector)
+        gender = clip.gender or _surely(reader.probabilities(vector)["gender"], _SURE)
         # Without the clip's own levels: the manifest may say otherwise when this is used.
         bare = replace(clip, gender=gender, **dict.fromkeys(_LEVELS, ""))
         known = measured(bare, prosody.measure(audio.spoken(waveform)))
         levels = {name: getattr(known, name) for name in _LEVELS}
         yield key, Finding(vector=vector, levels=levels, seconds=len(waveform) / audio.RATE_HZ)
-
-
-def _sure_gender(reader: Reader, vector: np.ndarray) -> str:
-    return _surely(reader.probabilities(vector)["gender"], _SURE)
 
 
 def _surely(shares: dict[str, float], enough: float) -> str:

@@ -29,6 +29,7 @@ from raclap.style import EVERY_VALUE
 
 _SENTENCES = Path(__file__).with_name("denials.txt")
 _MARKS = {"[": DENIED, "<": DENYING, "]": PLAIN, ">": PLAIN}
+_WORDS = re.compile(r"[a-z][a-z'-]*(?: [a-z][a-z'-]*)?")  # one or two
 _COPIES = 2  # of each sentence, in other words
 _SWAPPED = 0.7  # share of the words of a copy that are others
 _DRILLS = 1500  # descriptions that deny nothing
@@ -59,22 +60,17 @@ def _parsed(line: str) -> Marked:
 def in_other_words(sentence: Marked, rng: random.Random) -> Marked:
     """Say most of what a sentence says of voices in other wordings of the same form."""
 
-    def other(match: re.Match[str]) -> str:
-        text = match[0]
+    def other(text: str) -> str:
+        if text not in _forms():
+            one, space, two = text.partition(" ")
+            return f"{other(one)} {other(two)}" if space else text
         if rng.random() >= _SWAPPED:
             return text
         return rng.choice(_by_form()[rng.choice(_forms()[text])])
 
-    known = re.compile(r"[a-z][a-z'-]*(?: [a-z][a-z'-]*)?")
-
-    def swapped(match: re.Match[str]) -> str:
-        if match[0] in _forms():
-            return other(match)
-        words = re.compile(r"\S+")
-        return words.sub(lambda word: other(word) if word[0] in _forms() else word[0], match[0])
-
     return [
-        (piece if kind == DENYING else known.sub(swapped, piece), kind) for piece, kind in sentence
+        (piece if kind == DENYING else _WORDS.sub(lambda match: other(match[0]), piece), kind)
+        for piece, kind in sentence
     ]
 
 
@@ -138,10 +134,8 @@ def _lessons(model: RACLAP, said: Sequence[Marked]) -> Iterator[tuple[Tensor, Te
     for start in trange(0, len(said), _TEXTS_AT_ONCE, desc="sentences", leave=False):
         chosen = said[start : start + _TEXTS_AT_ONCE]
         texts = ["".join(piece for piece, _ in sentence) for sentence in chosen]
-        told = [
-            [kind for piece, kind in sentence for _ in piece] for sentence in chosen
-        ]  # of each character
-        for (states, places), kinds in zip(model.token_states(texts), told, strict=True):
+        each = [[kind for piece, kind in sentence for _ in piece] for sentence in chosen]
+        for (states, places), kinds in zip(model.token_states(texts), each, strict=True):
             truth = [kinds[first] if last else _NOBODY for first, last in places]
             yield states.half().clone(), torch.tensor(truth)
 

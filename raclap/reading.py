@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import os
 import random
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +22,7 @@ import numpy as np
 
 from raclap import audio, denial, glossary, prosody, query, style, wording
 from raclap.config import InputError
+from raclap.files import keeping
 from raclap.style import ATTRIBUTES, EVERY_VALUE, LEVELS, SIZES, VALUES, Style
 
 if TYPE_CHECKING:
@@ -304,15 +304,9 @@ class Reader:
             return None
 
     def _write_cache(self, key: str, classes: dict[str, np.ndarray]) -> None:
-        if self._cache is None or not os.access(self._cache.parent, os.W_OK):
-            return
-        part = self._cache.with_suffix(f".{os.getpid()}.part")
-        try:
-            with part.open("wb") as file:
+        if self._cache is not None:
+            with keeping(self._cache) as part, part.open("wb") as file:
                 np.savez(file, key=np.array(key), **classes)
-            part.replace(self._cache)
-        except OSError:  # on a full disk they are made again next time
-            part.unlink(missing_ok=True)
 
 
 def _recalled(memory: dict[_Key, _Value], key: _Key, make: Callable[[], _Value]) -> _Value:

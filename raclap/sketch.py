@@ -17,6 +17,7 @@ import numpy as np
 import soundfile
 
 from raclap import audio
+from raclap.files import keeping
 from raclap.index import Gallery
 
 BARS = 64
@@ -50,14 +51,9 @@ def sketch(gallery: Gallery) -> Sketch:
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:  # soundfile decodes outside Python
         peaks = np.stack(list(pool.map(peaks_of, (clip.path for clip in gallery.clips))))
     drawn = Sketch(peaks=peaks, places=places(np.asarray(gallery.vectors)))
-    if file and os.access(file.parent, os.W_OK):
-        part = file.with_suffix(f".{os.getpid()}.part")
-        try:
-            with part.open("wb") as open_file:
-                np.savez(open_file, key=np.array(key), peaks=drawn.peaks, places=drawn.places)
-            part.replace(file)
-        except OSError:  # on a full disk it is drawn anew next time
-            part.unlink(missing_ok=True)
+    if file:
+        with keeping(file) as part, part.open("wb") as opened:
+            np.savez(opened, key=np.array(key), peaks=drawn.peaks, places=drawn.places)
     return drawn
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from raclap.files import as_name, digest_of, replacing
+from raclap.files import as_name, digest_of, keeping, replacing
 
 
 @pytest.mark.parametrize(
@@ -48,3 +48,17 @@ def test_any_text_is_part_of_a_name_of_its_own(tmp_path):
     for name in names:
         (tmp_path / f"x-{name}").touch()
     assert {path.name for path in tmp_path.iterdir()} == {f"x-{name}" for name in names}
+
+
+def test_what_can_be_made_again_is_kept_where_that_can_be(tmp_path):
+    kept = tmp_path / "kept.npz"
+    with keeping(kept) as part, part.open("wb") as file:
+        file.write(b"old")
+    with keeping(kept) as part:
+        part.write_bytes(b"half")
+        raise OSError("the disk is full")
+    assert kept.read_bytes() == b"old"
+    assert [*tmp_path.iterdir()] == [kept]
+    with keeping(tmp_path / "nowhere" / "kept.npz") as part:
+        part.write_bytes(b"new")
+    assert not (tmp_path / "nowhere").exists()
