@@ -26,6 +26,7 @@ SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".oga", ".aiff", ".aif")
 
 _FRAME = 400  # 25 ms, the grain at which silence is judged
 _SILENT_DBFS = -75.0
+_QUIET_DBFS = -50.0  # no recording behind the model's figures is quieter
 _TRIM_DB = 40.0  # below the loud part by this much counts as silence at the ends
 _MARGIN = 1_600  # 0.1 s kept around speech: onsets and decays carry style
 _LOUD_SECONDS = 0.3  # of a clip beyond 6 s that are its loud part, however long it is silent
@@ -86,7 +87,8 @@ def from_samples(samples: np.ndarray, rate_hz: int, *, name: str = "The audio") 
 
     Args:
         samples: (S,) or (S, C), float in [-1, 1] or any integer type at full scale; floats of
-            another scale, with a peak above 2, are brought to a peak of 1.
+            another scale, with a peak above 2, are brought to a peak of 1, and what is very quiet
+            to -50 dBFS where it is loudest.
         rate_hz: sampling rate of ``samples``, a whole number to 192,000.
         name: what to call the audio in an error.
 
@@ -135,7 +137,7 @@ def from_samples(samples: np.ndarray, rate_hz: int, *, name: str = "The audio") 
     mono = _resampled(mono, rate_hz)
     if silent(mono):
         raise InputError(f"{name} is silent; record or choose something with a voice in it.")
-    return np.ascontiguousarray(mono, dtype=np.float32)
+    return np.ascontiguousarray(_raised(mono), dtype=np.float32)
 
 
 def mixed(file: soundfile.SoundFile) -> np.ndarray:
@@ -157,8 +159,7 @@ def mixed(file: soundfile.SoundFile) -> np.ndarray:
 
 def silent(waveform: np.ndarray) -> bool:
     """Whether a waveform of (S,) at 16 kHz is refused as silent."""
-    loudest = np.sqrt(_frame_power(waveform).max())
-    return bool(20 * np.log10(loudest + 1e-12) < _SILENT_DBFS)
+    return _loudest(waveform) < _SILENT_DBFS
 
 
 def trim(waveform: np.ndarray) -> np.ndarray:
@@ -248,6 +249,16 @@ def _resampled(mono: np.ndarray, rate_hz: int) -> np.ndarray:
     from torchaudio.functional import resample
 
     return resample(torch.from_numpy(np.ascontiguousarray(mono)), rate_hz, RATE_HZ).numpy()
+
+
+def _raised(mono: np.ndarray) -> np.ndarray:
+    """Raise (S,) at 16 kHz that is quieter than a model ever heard: it would hear less in it."""
+    return mono * 10 ** (max(0.0, _QUIET_DBFS - _loudest(mono)) / 20)
+
+
+def _loudest(waveform: np.ndarray) -> float:
+    """The level of the loudest frame of (S,), dBFS."""
+    return float(10 * np.log10(_frame_power(waveform).max() + 1e-24))
 
 
 def _check_rate(rate_hz: float, name: str) -> None:

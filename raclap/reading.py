@@ -177,7 +177,7 @@ class Reader:
 
         def parted() -> tuple[str, str]:
             wanted, unwanted = denial.parted(
-                query.normalize(text, self.model.vocabulary),
+                self.model.clean(text),
                 reads=lambda word: self.asked(word).telling >= _TELLING,
                 told=self.model.denied if self.model.negation else None,
             )
@@ -211,7 +211,7 @@ class Reader:
 
         def encoded() -> np.ndarray:
             texts = [unwanted]
-            if self.mentioned(unwanted).known == {"phonation": "whispered"}:
+            if query.mentioned(self.model.clean(unwanted)).known == {"phonation": "whispered"}:
                 texts.append("voiced")
             first, *others = text_vectors(self.model, texts, expecting=False)
             vector = first - np.sum(others, axis=0)
@@ -221,11 +221,11 @@ class Reader:
 
     def mentioned(self, text: str) -> Style:
         """Return the values that a description asks for, its spelling mistakes put right."""
-        return query.mentioned(query.normalize(self.parted(text)[0], self.model.vocabulary))
+        return query.mentioned(self.model.clean(self.parted(text)[0]))
 
     def named(self, text: str) -> dict[str, tuple[str, ...]]:
         """Return all values that a description asks for, by attribute; see `query.named`."""
-        return query.named(query.normalize(self.parted(text)[0], self.model.vocabulary))
+        return query.named(self.model.clean(self.parted(text)[0]))
 
     def asked(self, text: str) -> Asked:
         """Encode a description and read it; who asks twice, as with another filter, waits once."""

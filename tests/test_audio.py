@@ -310,6 +310,20 @@ def test_trimming_keeps_the_speech_of_a_quiet_recording(gain):
     assert np.square(trimmed).sum() == pytest.approx(np.square(waveform).sum(), rel=1e-6)
 
 
+@pytest.mark.parametrize("dbfs", [-52, -60, -70])
+def test_a_recording_quieter_than_any_that_was_learned_from_is_raised(dbfs):
+    sound = voice() * np.linspace(1, 0.1, RATE)
+    loudest = 10 * np.log10(np.square(sound.reshape(-1, 400)).mean(1).max())
+    raised = audio.from_samples(sound * 10 ** ((dbfs - loudest) / 20), RATE)
+    np.testing.assert_allclose(raised, sound * 10 ** ((-50 - loudest) / 20), atol=1e-7)
+    assert np.array_equal(audio.from_samples(raised, RATE), raised)
+
+
+def test_a_recording_that_is_quiet_as_others_are_stays_so():
+    sound = (voice() * 0.02).astype(np.float32)
+    assert np.array_equal(audio.from_samples(sound, RATE), sound)
+
+
 def test_trimming_keeps_soft_endings_and_cuts_noise():
     rng = np.random.default_rng(0)
     noise = rng.normal(0, 1e-4, 3 * RATE)
