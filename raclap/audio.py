@@ -26,7 +26,7 @@ SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".oga", ".aiff", ".aif")
 
 _FRAME = 400  # 25 ms, the grain at which silence is judged
 _SILENT_DBFS = -75.0
-_QUIET_DBFS = -50.0  # no recording behind the model's figures is quieter
+_QUIET_DBFS = -50.0  # of what the model learned from, hardly a clip in 200 is quieter
 _TRIM_DB = 40.0  # below the loud part by this much counts as silence at the ends
 _MARGIN = 1_600  # 0.1 s kept around speech: onsets and decays carry style
 _LOUD_SECONDS = 0.3  # of a clip beyond 6 s that are its loud part, however long it is silent
@@ -252,7 +252,7 @@ def _resampled(mono: np.ndarray, rate_hz: int) -> np.ndarray:
 
 
 def _raised(mono: np.ndarray) -> np.ndarray:
-    """Raise (S,) at 16 kHz that is quieter than a model ever heard: it would hear less in it."""
+    """Raise (S,) at 16 kHz that is quieter than nearly all a model heard: it would hear less in it."""
     return mono * 10 ** (max(0.0, _QUIET_DBFS - _loudest(mono)) / 20)
 
 

@@ -311,7 +311,7 @@ def test_trimming_keeps_the_speech_of_a_quiet_recording(gain):
 
 
 @pytest.mark.parametrize("dbfs", [-52, -60, -70])
-def test_a_recording_quieter_than_any_that_was_learned_from_is_raised(dbfs):
+def test_a_recording_quieter_than_what_was_learned_from_is_raised(dbfs):
     sound = voice() * np.linspace(1, 0.1, RATE)
     loudest = 10 * np.log10(np.square(sound.reshape(-1, 400)).mean(1).max())
     raised = audio.from_samples(sound * 10 ** ((dbfs - loudest) / 20), RATE)
