@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -29,15 +30,25 @@ def cache() -> Path:
 
 @contextmanager
 def keeping(path: Path) -> Iterator[Path]:
-    """Do as `replacing` with what can be made again; several may write it at once.
+    """Do as `sharing` with what can be made again, and is made again where it is not kept.
 
-    Where nothing can be written, for a disk is full or read-only, nobody is told.
+    An `OSError`, in writing the part, too, is told to nobody: a disk may be full or read-only.
     """
-    part = path.with_suffix(f".{os.getpid()}.part")
+    with suppress(OSError), sharing(path) as part:
+        yield part
+
+
+@contextmanager
+def sharing(path: Path) -> Iterator[Path]:
+    """Do as `replacing` in a folder that is there, where several may write at once.
+
+    Each has a part with a name of its own, which only a kill leaves behind; the last one counts.
+    """
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         yield part
         part.replace(path)
-    except OSError:
+    finally:
         with suppress(OSError):
             part.unlink(missing_ok=True)
 

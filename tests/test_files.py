@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from raclap.files import as_name, digest_of, keeping, replacing
+from raclap.files import as_name, digest_of, keeping, replacing, sharing
 
 
 @pytest.mark.parametrize(
@@ -62,3 +62,25 @@ def test_what_can_be_made_again_is_kept_where_that_can_be(tmp_path):
     with keeping(tmp_path / "nowhere" / "kept.npz") as part:
         part.write_bytes(b"new")
     assert not (tmp_path / "nowhere").exists()
+
+
+@pytest.mark.parametrize("writing", [keeping, sharing])
+def test_threads_may_write_one_file_at_once(tmp_path, writing):
+    file = tmp_path / "file"
+    with writing(file) as first, writing(file) as second:
+        first.write_text("first")
+        second.write_text("second")
+    assert file.read_text() == "first"
+    assert [*tmp_path.iterdir()] == [file]
+
+
+@pytest.mark.parametrize("writing", [keeping, sharing])
+def test_no_error_leaves_a_part_behind(tmp_path, writing):
+    def fail():
+        with writing(tmp_path / "file") as part:
+            part.write_text("hal")
+            raise ValueError("not JSON")
+
+    with pytest.raises(ValueError, match="not JSON"):
+        fail()
+    assert not [*tmp_path.iterdir()]
