@@ -21,6 +21,7 @@ import soundfile
 
 from raclap import tables
 from raclap.config import InputError
+from raclap.files import replacing
 from raclap.layouts import LAYOUTS, Row, scan
 from raclap.prosody import Prosody
 from raclap.style import ATTRIBUTES, VALUES, Style, canonical_emotion, levels
@@ -196,8 +197,7 @@ def write_manifest(
     heard = [f"heard_{name}" for name in HEARD]  # columns of galleries, and only where needed
     silent = {name for name in heard if not any(getattr(clip, name) for clip in clips)}
     names = [name for name in _TEXTS if name not in silent]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", encoding="utf-8", newline="") as file:
+    with replacing(path) as part, part.open("w", encoding="utf-8", newline="") as file:
         plain = csv.writer(file, lineterminator="\n")
         quoted = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
         plain.writerow([*names, "seconds", *described])

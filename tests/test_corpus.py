@@ -135,6 +135,15 @@ def test_whatever_is_written_is_read_again(tmp_path_factory, texts, label, descr
     assert read_manifest(home / "m.csv") == clips
 
 
+def test_a_manifest_that_cannot_be_written_leaves_the_one_before(tmp_path):
+    path = tmp_path / "manifest.csv"
+    write_manifest([Clip(id="a", path="a.wav")], path)
+    before = path.read_bytes()
+    with pytest.raises(UnicodeEncodeError):
+        write_manifest([Clip(id="b", path="b\ud800.wav")], path)
+    assert path.read_bytes() == before
+
+
 def test_manifest_ignores_unnamed_columns_and_a_blank_before_a_path(tmp_path):
     path = manifest(tmp_path, ",id,path,gender,\n0,1, a.wav, male ,\n")
     assert read_manifest(path) == [Clip(id="1", path=str(tmp_path / "a.wav"), gender="male")]

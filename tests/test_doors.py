@@ -94,9 +94,11 @@ def test_a_full_or_read_only_disk_is_named_and_the_old_gallery_stays(
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 def test_a_disk_that_is_really_full_ends_a_verb_with_one_sentence(tmp_path):
     write_voice(tmp_path / "a.wav")
-    (tmp_path / "m.csv").symlink_to("/dev/full")
+    (tmp_path / "m.csv").write_text("what was there before")
+    (tmp_path / ".m.csv.part").symlink_to("/dev/full")
     with pytest.raises(OSError, match="No space left"):  # which the command line prints
         corpus.write_manifest([Clip(id="a", path=str(tmp_path / "a.wav"))] * 9, tmp_path / "m.csv")
+    assert (tmp_path / "m.csv").read_text() == "what was there before"
 
 
 def test_a_full_disk_keeps_nobody_from_reading(gallery, tmp_path, monkeypatch):
