@@ -333,13 +333,16 @@ def _read_sidecar(sidecar: Sidecar, root: Path) -> dict[str, dict[str, str]]:
             delimiter="\t" if tabs else ",",
             quoting=csv.QUOTE_NONE if tabs else csv.QUOTE_MINIMAL,
         )
-        for row in rows:
-            if row.get(sidecar.key):
-                told[Path(row[sidecar.key].strip()).stem] = {
-                    label: row[column].strip()
-                    for label, column in sidecar.columns.items()
-                    if row.get(column)
-                }
+        try:
+            for row in rows:
+                if row.get(sidecar.key):
+                    told[Path(row[sidecar.key].strip()).stem] = {
+                        label: row[column].strip()
+                        for label, column in sidecar.columns.items()
+                        if row.get(column)
+                    }
+        except csv.Error as error:
+            raise InputError(f"{path} is damaged: {error}.") from error
     return told
 
 

@@ -248,6 +248,14 @@ def test_crema_d_without_its_table_leaves_the_speaker_unknown(tmp_path):
     assert (clip.gender, clip.age, clip.intensity) == ("", "", "strong")
 
 
+def test_a_damaged_table_of_crema_d_is_named(tmp_path):
+    put(tmp_path, "AudioWAV/1001_DFA_ANG_XX.wav")
+    table = tmp_path / "VideoDemographics.csv"
+    table.write_text('"ActorID","Age"\n1001,"' + "5" * 200_000, encoding="utf-8")
+    with pytest.raises(InputError, match=r"VideoDemographics\.csv is damaged: field larger"):
+        build("crema-d", tmp_path)
+
+
 def test_tess(tmp_path):
     put(
         tmp_path,
