@@ -108,7 +108,8 @@ def lines(file: Path) -> list[str]:
     from raclap.query import check_text
 
     try:
-        found = file.read_text(encoding="utf-8-sig").splitlines()
+        with file.open(encoding="utf-8-sig") as opened:
+            found = [*opened]  # at ends of lines alone, where str.splitlines knows further breaks
     except UnicodeDecodeError as error:
         raise InputError(f"{file} is not text in UTF-8; save it as such.") from error
     if not found:

@@ -118,7 +118,8 @@ def _records(table: Path) -> list[dict[str, object]]:
     text = decode(table, "utf-8-sig")
     try:
         if table.suffix.lower() == ".jsonl":
-            records = [json.loads(line) for line in text.splitlines() if line.strip()]
+            # str.splitlines would part a line at U+2028 and others, which JSON has raw in strings.
+            records = [json.loads(line) for line in text.split("\n") if line.strip()]
         elif table.suffix.lower() == ".json":
             records = json.loads(text)
         else:

@@ -517,6 +517,17 @@ def test_paraspeechcaps_as_json_lines(tmp_path):
     assert clips[1].style.phonation == ""
 
 
+def test_a_line_of_json_may_hold_what_else_breaks_lines(tmp_path):
+    put(tmp_path, "a.wav", "b.wav")
+    told = "calm\u2028soft\u2029low\x85slow\x1eend"
+    rows = [{"path": name, "description": told} for name in ("a.wav", "b.wav")]
+    # JSON may hold all of these raw but the last, a control character.
+    lines = [json.dumps(row, ensure_ascii=False).replace("\x1e", "\\u001e") for row in rows]
+    (tmp_path / "t.jsonl").write_bytes("\r\n".join(lines).encode())
+    clips = build("speechcraft", tmp_path, table=tmp_path / "t.jsonl")
+    assert [clip.descriptions for clip in clips] == [(told,), (told,)]
+
+
 def test_a_published_split_is_kept_where_speakers_stay_apart(tmp_path):
     put(tmp_path, "a.wav", "b.wav", "c.wav")
     table = tmp_path / "t.csv"
