@@ -207,13 +207,16 @@ def _connect(address: str | Path) -> tuple[MilvusClient, str]:
             "pip install pymilvus milvus-lite"
         ) from None
     if text.startswith(_SCHEME):
-        parts = urlsplit(text)
-        name = parts.path.strip("/")
-        if not parts.hostname or not name.isidentifier():
+        try:
+            parts = urlsplit(text)
+            host, port, name = parts.hostname, parts.port or _PORT, parts.path.strip("/")
+        except ValueError:  # a bracket that is not closed, or a port that is no number up to 65535
+            host, port, name = None, _PORT, ""
+        if not host or not name.isidentifier():
             raise InputError(
                 f"{text} is not of the form milvus://HOST:PORT/NAME, NAME of letters, digits and _."
             )
-        uri = f"http://{parts.hostname}:{parts.port or _PORT}"
+        uri = f"http://{host}:{port}"
         hint = "; perhaps it does not run, or MILVUS_TOKEN lacks the token that it wants"
     else:
         uri, name, hint = str(Path(text).absolute()), "gallery", ""

@@ -323,6 +323,9 @@ def test_addresses_are_told_from_folders():
         ("milvus://", "not of the form"),
         ("milvus://host/a-b", "not of the form"),
         ("milvus://host/", "not of the form"),
+        ("milvus://localhost:99999/name", "not of the form"),
+        ("milvus://localhost:abc/name", "not of the form"),
+        ("milvus://[::1/name", "not of the form"),
     ],
 )
 def test_a_wrong_address_is_told(address, told, tmp_path, monkeypatch):
