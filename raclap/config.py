@@ -99,7 +99,7 @@ class TextConfig:
         _require(self.hidden > 0, self, "hidden", "positive")
         _require(0 <= self.dropout < 1, self, "dropout", "from 0 to below 1")
         _require(self.max_tokens >= 8, self, "max_tokens", "8 or more")
-        _require(self.clauses >= 0, self, "clauses", "0 or more")
+        _require(0 <= self.clauses < math.inf, self, "clauses", "0 or more, and finite")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,9 +150,10 @@ class RelationConfig:
     def __post_init__(self) -> None:
         kinds = ("cross", "likelihood", "within", "overlap")
         _require(self.kind in kinds, self, "kind", f"one of {', '.join(kinds)}")
-        _require(self.student_temperature >= 0, self, "student_temperature", "0 or more")
+        student = self.student_temperature
+        _require(0 <= student < math.inf, self, "student_temperature", "0 or more, and finite")
         _require(0 <= self.weight <= 1, self, "weight", "from 0 to 1")
-        _require(self.temperature > 0, self, "temperature", "positive")
+        _require(0 < self.temperature < math.inf, self, "temperature", "positive, and finite")
         _require(self.wordings >= 1, self, "wordings", "1 or more")
 
 
