@@ -12,7 +12,6 @@ import json
 import math
 import os
 import random
-import secrets
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -32,7 +31,7 @@ from tqdm import tqdm
 from raclap import audio, prosody
 from raclap.config import InputError, TrainConfig
 from raclap.corpus import Clip, measured
-from raclap.files import as_name
+from raclap.files import as_name, sharing
 from raclap.parallel import ALONE, Ranks
 from raclap.precision import mixed
 from raclap.style import ATTRIBUTES, EVERY_VALUE, VALUES, Style
@@ -131,12 +130,8 @@ class _ShardMaker(Dataset):
             "clean": torch.from_numpy(np.stack(clean)),
         }
         # Another run may be at the same shard, perhaps on another machine with the same disk.
-        part = shard.path.with_suffix(f".{secrets.token_hex(4)}.part")
-        try:
+        with sharing(shard.path) as part:
             save_file(tensors, part)
-            part.replace(shard.path)
-        finally:
-            part.unlink(missing_ok=True)
         return complaints
 
     def _still_left_out(self, shard: _Shard) -> list[str] | None:

@@ -22,6 +22,7 @@ from raclap.corpus import Clip, read_manifest
 from raclap.data import Features
 from raclap.essr import Protocol
 from raclap.evaluate import report
+from raclap.files import replacing
 from raclap.model import RACLAP
 from raclap.train import (
     CACHE,
@@ -145,9 +146,8 @@ def study(
                     trained = output / f"{name}-{seed}"
                     bench.train(_changed(config, RECIPES[name], seed), trained)
                 figures = bench.judge(trained, protocol)
-                part = path.with_suffix(".part")
-                part.write_text(json.dumps(figures, indent=2) + "\n")
-                part.replace(path)
+                with replacing(path) as part:
+                    part.write_text(json.dumps(figures, indent=2) + "\n")
                 print(f"{path} is written", file=sys.stderr, flush=True)
                 if name not in ("before", "ra-clap"):
                     shutil.rmtree(trained)

@@ -37,6 +37,7 @@ from raclap.config import Config, InputError, TrainConfig, to_dict
 from raclap.corpus import read_manifest, select
 from raclap.data import Features, batches, grouped
 from raclap.essr import Bench, Protocol, classify
+from raclap.files import replacing
 from raclap.model import ENCODERS, RACLAP
 from raclap.objective import Objective
 from raclap.parallel import ALONE, Ranks
@@ -316,9 +317,8 @@ class _Run:
             self.best = figures | {"epoch": self.epoch}
             self.model.__dict__.pop("fingerprint", None)
             self.model.save_pretrained(self.output)
-            part = self.output / "training.part"
-            part.write_text(json.dumps(self.record, indent=2) + "\n")
-            part.replace(self.output / "training.json")
+            with replacing(self.output / "training.json") as part:
+                part.write_text(json.dumps(self.record, indent=2) + "\n")
 
     def _diverged(self, sign: str) -> InputError:
         rates = (f"{self.stage}.{name}_rate" for name in ("head", "speech", "text"))
@@ -339,19 +339,17 @@ class _Run:
         trained = {n: p.detach() for n, p in self.model.named_parameters() if p.requires_grad}
         buffers = dict(self.model.speech.named_buffers())
         place = {"epoch": self.epoch, "batch": self.batch, "steps": self.steps, "best": self.best}
-        torch.save(
-            {
-                "trained": trained,
-                "average": self.average,
-                "own": [p.detach() for p in self.objective.parameters],
-                "buffers": {n: b for n, b in buffers.items() if "center" in n or "spread" in n},
-                "optimizer": self.optimizer.state_dict(),
-                "place": place,
-                "settings": self._settings(),
-            },
-            path.with_suffix(".part"),
-        )
-        path.with_suffix(".part").replace(path)
+        state = {
+            "trained": trained,
+            "average": self.average,
+            "own": [p.detach() for p in self.objective.parameters],
+            "buffers": {n: b for n, b in buffers.items() if "center" in n or "spread" in n},
+            "optimizer": self.optimizer.state_dict(),
+            "place": place,
+            "settings": self._settings(),
+        }
+        with replacing(path) as part:
+            torch.save(state, part)
         self.saved = time.monotonic()
 
     def resume(self) -> None:
@@ -388,9 +386,8 @@ class _Run:
                 row = json.loads(line)
                 if row["step"] <= self.steps and row["epoch"] <= self.epoch:
                     kept.append(line + "\n")
-        part = log.with_suffix(".part")
-        part.write_text("".join(kept))
-        part.replace(log)
+        with replacing(log) as part:
+            part.write_text("".join(kept))
 
     def _settings(self) -> str:
         settings = to_dict(self.settings), to_dict(self.objective.relations)
