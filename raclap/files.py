@@ -1,7 +1,8 @@
-"""Files on this machine: their digest, writing one that a kill cannot halve, and the cache."""
+"""Files on this machine: digests, writing that a kill cannot halve, who writes alone, the cache."""
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import re
@@ -9,6 +10,9 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TextIO
+
+from raclap.config import InputError
 
 
 def digest_of(path: Path, algorithm: str = "sha256") -> str:
@@ -64,3 +68,19 @@ def replacing(path: Path) -> Iterator[Path]:
     part = path.with_name(f".{path.name}.part")
     yield part
     part.replace(path)
+
+
+def claim(opened: TextIO | int, taken: str) -> None:
+    """Keep other processes from a file or folder until it is closed, or this one dies.
+
+    Args:
+        opened: the file, or the descriptor of a folder.
+        taken: what to say where another process has it.
+
+    Raises:
+        InputError: another process has it.
+    """
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise InputError(taken) from None

@@ -13,12 +13,11 @@ the nearest are found (`nearest`).
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tokenize import TokenError  # numpy reads a header that is damaged as Python
@@ -30,7 +29,7 @@ from raclap import config, nearest, ranking
 from raclap.config import InputError
 from raclap.corpus import Clip, read_manifest, write_manifest
 from raclap.facets import FACETS, Facets
-from raclap.files import digest_of
+from raclap.files import claim, digest_of
 
 __all__ = ["CARD", "FACETS", "INDEX", "MANIFEST", "VECTORS", "Card", "Gallery", "read_card"]
 
@@ -199,8 +198,15 @@ class Gallery:
         folder = Path(folder).absolute()
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            with _alone(folder):
+            handle = os.open(folder, os.O_RDONLY)
+            try:
+                claim(
+                    handle,
+                    f"Another process is writing the gallery {folder}; wait until it has finished.",
+                )
                 self._write(folder)
+            finally:
+                os.close(handle)
         except OSError as error:
             raise InputError(
                 f"The gallery {folder} cannot be written ({error.strerror or error}); what was "
@@ -424,21 +430,6 @@ def _closed(rows: np.ndarray, gaps: Sequence[int]) -> np.ndarray:
     rows = rows[:left].copy()
     rows[inner] = moved
     return rows
-
-
-@contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Keep other processes from writing a folder; a process that dies lets go of it."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError:
-        raise InputError(
-            f"Another process is writing the gallery {folder}; wait until it has finished."
-        ) from None
-    finally:
-        os.close(handle)
 
 
 def _settle(folder: Path) -> None:

@@ -9,19 +9,19 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import fcntl
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 
 from raclap import audio, prosody
 from raclap.config import InputError
 from raclap.corpus import HEARD, Clip, measured, read_manifest
+from raclap.files import claim
 from raclap.index import CARD, MANIFEST
 from raclap.reading import Reader, encode_clips, likeliest
 
@@ -177,7 +177,10 @@ def take_in(
         work.open("a", encoding="utf-8") as file,
         contextlib.closing(examine(waiting)) as finding,
     ):
-        _alone(file, work)
+        claim(
+            file,
+            f"Another process is indexing into {work}; wait for it, or choose another --output.",
+        )
         if file.tell() and _last_byte(work) != b"\n":
             file.write("\n")  # after a line that a kill cut short
         for key, found in watch(finding, initial=done, total=len(clips)):
@@ -204,16 +207,6 @@ def _last_byte(path: Path) -> bytes:
     with path.open("rb") as file:
         file.seek(-1, os.SEEK_END)
         return file.read()
-
-
-def _alone(file: TextIO, work: Path) -> None:
-    """Keep other processes from the same work until the file is closed, or this one dies."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise InputError(
-            f"Another process is indexing into {work}; wait for it, or choose another --output."
-        ) from None
 
 
 def here(reader: Reader) -> Examine:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from raclap.files import as_name, digest_of, keeping, replacing, sharing
+from raclap.config import InputError
+from raclap.files import as_name, claim, digest_of, keeping, replacing, sharing
 
 
 @pytest.mark.parametrize(
@@ -84,3 +85,12 @@ def test_no_error_leaves_a_part_behind(tmp_path, writing):
     with pytest.raises(ValueError, match="not JSON"):
         fail()
     assert not [*tmp_path.iterdir()]
+
+
+def test_a_file_is_claimed_until_it_is_closed(tmp_path):
+    with (tmp_path / "file").open("a") as first, (tmp_path / "file").open("a") as second:
+        claim(first, "It is taken; wait.")
+        with pytest.raises(InputError, match="It is taken; wait"):
+            claim(second, "It is taken; wait.")
+        first.close()
+        claim(second, "It is taken; wait.")
