@@ -45,10 +45,12 @@ def load(path: str | Path) -> np.ndarray:
         path: wav, flac, mp3, ogg or opus; to 192 kHz, any channel count; 0.1 s to 10 minutes.
 
     Returns:
-        (S,) float32 in about [-1, 1], mono, 16 kHz, untrimmed.
+        (S,) float32 in about [-1, 1], mono, 16 kHz, untrimmed; of a file that was cut short, what
+        is there.
 
     Raises:
-        InputError: no such file, not audio, empty, truncated, silent, too short or too long.
+        InputError: no such file, not audio, empty, silent, too short or too long, or a FLAC that
+            was cut short.
     """
     path = Path(path)
     try:
@@ -252,7 +254,7 @@ def _resampled(mono: np.ndarray, rate_hz: int) -> np.ndarray:
 
 
 def _raised(mono: np.ndarray) -> np.ndarray:
-    """Raise (S,) at 16 kHz that is quieter than nearly all a model heard: it would hear less in it."""
+    """Raise (S,) at 16 kHz that is quieter than nearly all a model heard, which would hear less."""
     return mono * 10 ** (max(0.0, _QUIET_DBFS - _loudest(mono)) / 20)
 
 

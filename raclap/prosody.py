@@ -53,10 +53,11 @@ _HUM = 0.3  # semitones that the middle half of F0 spans at most, where it is th
 class Prosody:
     """Measured speaking style of one clip; (P,) as a vector.
 
-    Spectral figures are medians over voiced frames, or over all speech where nothing is voiced.
+    Spectral figures are medians over voiced frames, or over all speech where these are no more than
+    5% of the clip.
     """
 
-    f0_hz: float  # median F0; 0 when nothing is voiced
+    f0_hz: float  # median F0; 0 when fewer than 5 frames are voiced
     f0_semitones: float  # the same above 50 Hz
     f0_range: float  # 10th to 90th percentile, semitones
     f0_deviation: float  # semitones

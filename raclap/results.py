@@ -97,7 +97,7 @@ def table(report: Mapping, *, signed: bool = False) -> str:
     knowledge of the style does.
 
     Args:
-        report: from :func:`evaluate.report`, or differences from :func:`compare`.
+        report: from :func:`evaluate.report`, or differences from :func:`differences.subtract`.
         signed: whether to write the plus of positive numbers, as differences want it.
     """
     lines = []

@@ -95,7 +95,8 @@ def study(
     Args:
         config: settings of both stages; recipes change some of them.
         manifest: one or more manifests; the first one's ``test`` clips are the benchmark.
-        output: folder for checkpoints and reports.
+        output: folder for the reports, and for each seed's checkpoints of stage one and of the
+            recipe ``ra-clap``; those of other recipes are deleted once they are judged.
         seeds: of training; the benchmark draws the same for all.
         init: checkpoint whose encoders each seed starts from, under heads of its own: what these
             had learned already would hide what a recipe teaches. By default the pretrained ones.

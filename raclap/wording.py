@@ -4,7 +4,7 @@ In: a `Style` and a source of randomness. Out: `Description`, a text with the st
 Every subset of the attributes gives natural English, because a frame is a pattern of slots (who,
 voice, how, ...) over which the mentioned values are dealt, rather than a sentence with blanks for
 each attribute. Deliberately not here: the words themselves and the frames (``lexicon``), and how a
-query is cleaned and read (``query``, offered here for convenience).
+query is cleaned and read (``query``).
 """
 
 from __future__ import annotations
