@@ -20,6 +20,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from raclap.arguments import Parser
+from raclap.config import InputError
+
 if TYPE_CHECKING:
     import numpy as np
     import torch
@@ -37,19 +40,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         0, or 2 when the page cannot be opened.
     """
-    args = parser().parse_args(argv)
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    # Imports of several seconds wait until --help and mistyped flags have had their answer.
-    from starlette.middleware import Middleware
-
-    from raclap.checkpoint import CHECKPOINT
-    from raclap.config import InputError
-    from raclap.interface import build, launch_options
-    from raclap.search import Engine
-    from raclap.shelf import Shelf
-
-    checkpoint = args.checkpoint or str(CHECKPOINT)
     try:
+        args = parser().parse_args(argv)
+        logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+        # Imports of several seconds wait until --help and mistyped flags have had their answer.
+        from starlette.middleware import Middleware
+
+        from raclap.checkpoint import CHECKPOINT
+        from raclap.interface import build, launch_options
+        from raclap.search import Engine
+        from raclap.shelf import Shelf
+
+        checkpoint = args.checkpoint or str(CHECKPOINT)
         if args.mcp and importlib.util.find_spec("mcp") is None:
             raise InputError('--mcp needs an extra package; install it with: pip install "mcp<2"')
         engine = Engine.open(checkpoint, indexed(args.gallery, checkpoint))
@@ -72,9 +74,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """Return the parser of the command line."""
-    parser = argparse.ArgumentParser(prog="python app.py", description="Search voices by style.")
+    parser = Parser(prog="python app.py", description="Search voices by style.")
     parser.add_argument(
         "--gallery",
         metavar="NAME|DIR",

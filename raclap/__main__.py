@@ -12,10 +12,9 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
 from raclap import command, reports
-from raclap.arguments import place
+from raclap.arguments import Parser, place
 from raclap.config import PRESETS, InputError
 
 VERBS = {
@@ -29,13 +28,6 @@ VERBS = {
     "embed": command.embed,
     "benchmark": reports.benchmark,
 }
-
-
-class _Parser(argparse.ArgumentParser):
-    """A parser whose complaint is one sentence, without the usage in front."""
-
-    def error(self, message: str) -> NoReturn:
-        raise InputError(f"{message[0].upper()}{message[1:]}; see {self.prog} --help.")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -63,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of all verbs."""
-    parser = _Parser(prog="python -m raclap", description="Speech style retrieval with RA-CLAP.")
+    parser = Parser(prog="python -m raclap", description="Speech style retrieval with RA-CLAP.")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
 
     verb = _verb(verbs, "corpus", "turn a published corpus into a manifest")

@@ -1,22 +1,31 @@
 """The words of a command line become values: places, settings, filters, reports, descriptions.
 
-In: words that argparse took apart, and files that they name. Out: values, or an error that says
-which word is wrong. What takes long to import is imported where it is needed, as in `command`.
+In: words, which a `Parser` takes apart, and files that they name. Out: values, or an error that
+says which word is wrong. What takes long to import is imported where it is needed, as in `command`.
 Deliberately not here: which words there are (`__main__`).
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from raclap import config
 from raclap.config import InputError
 
 if TYPE_CHECKING:
     from raclap.reading import Reader
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose complaint is one sentence, without the usage in front."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise an `InputError` in place of printing two lines and exiting."""
+        raise InputError(f"{message[0].upper()}{message[1:]}; see {self.prog} --help.")
 
 
 def place(word: str) -> Path | str:

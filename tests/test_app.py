@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import signal
+import subprocess
 import sys
 from argparse import Namespace
 from importlib.machinery import ModuleSpec
@@ -40,6 +41,27 @@ def test_missing_checkpoint_ends_with_one_sentence(
     told = capsys.readouterr().err
     assert f"There is no checkpoint {tmp_path / 'none'}" in told
     assert told.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", [["--port", "x"], ["--prot", "7860"]])
+def test_a_mistyped_flag_ends_with_one_sentence(words, capsys) -> None:
+    assert app.main(words) == 2
+    told = capsys.readouterr().err
+    assert words[0] in told
+    assert told.endswith("; see python app.py --help.\n")
+    assert told.count("\n") == 1
+
+
+def test_help_needs_neither_torch_nor_gradio() -> None:
+    code = (
+        "import sys, contextlib, app\n"
+        "with contextlib.suppress(SystemExit): app.main(['--help'])\n"
+        "sys.exit(bool({'torch', 'numpy', 'gradio'} & {*sys.modules}))"
+    )
+    root = Path(app.__file__).parent
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "usage: python app.py" in done.stdout
 
 
 def test_a_folder_of_audio_is_indexed_once_and_again_when_it_changes(
