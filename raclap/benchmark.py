@@ -33,7 +33,11 @@ from raclap.search import BUNDLED, ROOT
 
 SECONDS = (2.0, 10.0)  # lengths of the clips that are encoded
 SIZES = (10**4, 10**5, 10**6)
+_FAR = 10**8  # vectors that are reckoned with
 _TOP = 10
+_ASKED = 200  # texts that are timed one by one
+_BOTH = 60  # texts that are encoded in both precisions
+_FOUND = 100  # queries of a kind by which an index's recall is told
 _TIMED = 10  # queries in a round
 _SHORT, _LONG = 24, 60  # clips that training and indexing are given
 
@@ -136,12 +140,12 @@ def profile(model: RACLAP, gallery: Gallery, waveforms: Sequence[np.ndarray]) ->
     }
 
 
-def queries(model: RACLAP, gallery: Gallery, count: int, asked: int = 200) -> dict[str, object]:
+def queries(model: RACLAP, gallery: Gallery, count: int) -> dict[str, object]:
     """Measure text queries over ``count`` vectors: encode and search, in milliseconds."""
     vectors = resembling(gallery.vectors, count)
     index = nearest.build(vectors)
     taken = []
-    for text in descriptions(gallery, asked + 5):
+    for text in descriptions(gallery, _ASKED + 5):
         start = time.perf_counter()
         query = model.encode_text([text]).numpy()
         encoded = time.perf_counter()
@@ -150,7 +154,7 @@ def queries(model: RACLAP, gallery: Gallery, count: int, asked: int = 200) -> di
     each = 1e3 * np.array(taken[5:])
     return {
         "vectors": count,
-        "texts": asked,
+        "texts": _ASKED,
         "encode_median": float(np.median(each[:, 0])),
         "search_median": float(np.median(each[:, 1])),
         "median": float(np.median(each.sum(1))),
@@ -160,13 +164,13 @@ def queries(model: RACLAP, gallery: Gallery, count: int, asked: int = 200) -> di
 
 
 def precisions(
-    model: RACLAP, gallery: Gallery, waveforms: Sequence[np.ndarray], rounds: int, asked: int = 60
+    model: RACLAP, gallery: Gallery, waveforms: Sequence[np.ndarray], rounds: int
 ) -> dict[str, object]:
     """Measure texts and clips in full precision and in what the processor does fastest.
 
     They take turns and are encoded one by one: milliseconds, and the least cosine between both.
     """
-    texts = descriptions(gallery, asked)
+    texts = descriptions(gallery, _BOTH)
 
     def encoded(one: Callable[[], torch.Tensor]) -> tuple[float, torch.Tensor]:
         prosody.forget()
@@ -199,14 +203,12 @@ def precisions(
     return found
 
 
-def growth(
-    model: RACLAP, gallery: Gallery, sizes: Sequence[int] = SIZES, asked: int = 100
-) -> dict[str, object]:
+def growth(model: RACLAP, gallery: Gallery, sizes: Sequence[int]) -> dict[str, object]:
     """Measure the index at several sizes, and reckon what 10^8 vectors would take."""
-    texts = model.encode_text(descriptions(gallery, asked)).numpy()
+    texts = model.encode_text(descriptions(gallery, _FOUND)).numpy()
     rows = []
     for size in sizes:
-        vectors = resembling(gallery.vectors, size + asked)
+        vectors = resembling(gallery.vectors, size + _FOUND)
         given = {"clip": vectors[size:], "text": texts}
         for memory in [None] if size <= nearest.EXACT else [None, 0.0]:
             rows.append(_indexed(vectors[:size], given, memory))
@@ -273,7 +275,7 @@ def memory() -> dict[str, object]:
         }
 
 
-def starts(rounds: int = 3) -> dict[str, float]:
+def starts(rounds: int) -> dict[str, float]:
     """Measure how long the command line takes to answer, in seconds, medians."""
     words = {
         "--help": ["--help"],
@@ -374,18 +376,18 @@ def _recall(found: Sequence[np.ndarray], truth: Sequence[np.ndarray]) -> float:
     return float(np.mean([len({*a} & {*b}) / len(b) for a, b in zip(found, truth, strict=True)]))
 
 
-def _reckoned(rows: Sequence[Mapping[str, float]], count: int = 10**8) -> dict[str, object]:
-    """What ``count`` vectors would take, from the largest that were measured.
+def _reckoned(rows: Sequence[Mapping[str, float]]) -> dict[str, object]:
+    """What 10^8 vectors would take, from the largest number that was measured.
 
     Cells and their sizes both grow with the root of N, so a query does; placing N vectors among
     4 sqrt(N) centres grows with N^1.5; memory with N.
     """
     last = rows[-1]
-    times = count / last["vectors"]
+    times = _FAR / last["vectors"]
     power = 1.0 if last["kind"] == "exact" else 0.5
     return {
-        "vectors": count,
-        "kind": last["kind"].split(",")[0].rstrip("0123456789") + ", " + nearest.coding(count, 256),
+        "vectors": _FAR,
+        "kind": last["kind"].split(",")[0].rstrip("0123456789") + ", " + nearest.coding(_FAR, 256),
         "milliseconds": last["milliseconds"] * times**power,
         "build_seconds": last["build_seconds"] * times ** (1 + power),
         "index_bytes": int(last["index_bytes"] * times),

@@ -55,15 +55,12 @@ def training_curve(
     return figure
 
 
-def paired_bars(
-    paired: Mapping[str, Mapping], ceiling: Mapping[str, Mapping], metric: str = "map10"
-) -> Figure:
-    """Draw paired retrieval by corpus, both directions, under the ceiling of perfect knowledge.
+def paired_bars(paired: Mapping[str, Mapping], ceiling: Mapping[str, Mapping]) -> Figure:
+    """Draw mAP@10 by corpus, both directions, under the ceiling of perfect knowledge.
 
     Args:
         paired: section of a report: corpus to direction to metric to mean, low and high.
         ceiling: the section of that name.
-        metric: ``r1``, ``r5``, ``r10`` or ``map10``.
     """
     names = {"text_to_speech": "description to clip", "speech_to_text": "clip to description"}
     figure = blank(width=max(2.4 + 1.35 * len(paired), 4.8), height=4.2)
@@ -72,20 +69,19 @@ def paired_bars(
     beside = {name: places + side * 0.38 for name, side in zip(names, (-0.5, 0.5), strict=True)}
     for (direction, name), colour in zip(names.items(), (BLUE, ORANGE), strict=True):
         for corpus, x in zip(paired, beside[direction], strict=True):
-            found = paired[corpus][direction][metric]
+            found = paired[corpus][direction]["map10"]
             axes.bar(x, found["mean"], width, color=colour, label=name, zorder=3)
             name = None  # the legend needs it once
             axes.plot([x, x], [found["low"], found["high"]], color=INK, lw=1.4, zorder=4)
             number, above = f"{100 * found['mean']:.0f}", (x, max(found["mean"], found["high"]))
             axes.annotate(number, above, (0, 3), textcoords="offset points", ha="center", zorder=5)
-    best = [ceiling[corpus][name][metric]["mean"] for name in names for corpus in paired]
+    best = [ceiling[corpus][name]["map10"]["mean"] for name in names for corpus in paired]
     grey = {"color": "#E8EAED", "label": "perfect knowledge of the style", "zorder": 2}
     axes.bar(np.concatenate(list(beside.values())), best, width, **grey)
     axes.set_xticks(places, list(paired))
     axes.set_ylim(0, 1)
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    label = "mAP@10" if metric == "map10" else f"R@{metric[1:]}"
-    axes.set_ylabel(f"{label} with its 95% interval")
+    axes.set_ylabel("mAP@10 with its 95% interval")
     grid(axes)
     figure.legend(loc="outside upper left", ncols=3 if len(paired) > 3 else 2, frameon=False)
     return figure

@@ -235,7 +235,7 @@ def _add_known(
     perfect = metrics.ranks(known.same, np.arange(len(rows)), generator)
     _add_ranks(tally, ("ceiling", direction), rows, perfect.fair)
 
-    order = metrics.top(scores, 10, generator)
+    order = metrics.top(scores, metrics.TOP, generator)
     overlap, relevant = known.overlap[direction], known.relevant[direction]
     for path, ndcg, precision in (
         ((), metrics.ndcg(overlap, order), metrics.precision(relevant, order)),
@@ -247,11 +247,11 @@ def _add_known(
             tally.add((*path, "precision10", name), rows, values)
 
 
-def partial(bench: Bench, rows: np.ndarray, k: int = 10) -> Figures:
-    """Precision at ``k`` of queries that mention one to three attributes of some clip.
+def partial(bench: Bench, rows: np.ndarray) -> Figures:
+    """Precision at 10 of queries that mention one to three attributes of some clip.
 
     A retrieved clip counts when it has every value mentioned; one that does not know an attribute
-    lacks it. Hits are divided by min(k, clips that satisfy the query). The gallery is all ``rows``.
+    lacks it. Hits are divided by how many could be there, 10 at most. The gallery is all ``rows``.
     """
     rng = random.Random(f"{bench.protocol.seed}/partial")
     said = []
@@ -261,11 +261,11 @@ def partial(bench: Bench, rows: np.ndarray, k: int = 10) -> Figures:
         said.append(wording.partial(style, rng, pool="unseen", count=count))
     scores = bench.similarity(rows, [each.text for each in said]).T
     wanted = metrics.codes([each.style for each in said])
-    order = metrics.top(scores, k, bench.generator(4))
+    order = metrics.top(scores, metrics.TOP, bench.generator(4))
     relevant = metrics.satisfied(wanted, bench.codes[rows])
     found = {
-        ("partial", f"precision{k}"): metrics.precision(relevant, order),
-        ("chance", "partial", f"precision{k}"): metrics.chance_precision(relevant, k),
+        ("partial", "precision10"): metrics.precision(relevant, order),
+        ("chance", "partial", "precision10"): metrics.chance_precision(relevant),
     }
     once, counts = np.ones(len(said)), bench.resample(len(said))
     return {path: metrics.ratio(values, once, counts) for path, values in found.items()}
@@ -339,10 +339,10 @@ def zero_shot(bench: Bench, rows: np.ndarray) -> Figures:
     return figures
 
 
-def confusion(bench: Bench, rows: np.ndarray, attribute: str = "emotion") -> dict[str, Counter]:
-    """Count what the clips of each value are taken for: value to value to number of clips."""
+def confusion(bench: Bench, rows: np.ndarray) -> dict[str, Counter]:
+    """Count what the clips of each emotion are taken for: value to value to number of clips."""
     counts: dict[str, Counter] = {}
-    for meant, taken in zip(*map(np.ndarray.tolist, classify(bench, rows, attribute)), strict=True):
+    for meant, taken in zip(*map(np.ndarray.tolist, classify(bench, rows, "emotion")), strict=True):
         counts.setdefault(meant, Counter())[taken] += 1
     return {meant: counts[meant] for meant in sorted(counts)}
 

@@ -17,6 +17,7 @@ from raclap.style import ATTRIBUTES, SIZES, VALUES, WEIGHTS, Style, agreement
 
 UNKNOWN = -1
 CONFIDENCE = 0.95
+TOP = 10  # places that count in average precision, nDCG and precision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,20 +73,19 @@ def recall(rank: np.ndarray, k: int) -> np.ndarray:
     return (rank < k).astype(float)
 
 
-def chance_ranks(size: int, ks: Sequence[int] = (1, 5, 10)) -> dict[str, float]:
+def chance_ranks(size: int) -> dict[str, float]:
     """Compute what :func:`recall` and :func:`average_precision` are when every rank is as likely.
 
     Args:
         size: items in the gallery.
-        ks: where recall is taken; average precision is taken at 10.
     """
-    recalls = {f"r{k}": min(k, size) / size for k in ks}
-    return recalls | {"map10": sum(1 / (rank + 1) for rank in range(min(10, size))) / size}
+    recalls = {f"r{k}": min(k, size) / size for k in (1, 5, 10)}
+    return recalls | {"map10": sum(1 / (rank + 1) for rank in range(min(TOP, size))) / size}
 
 
-def average_precision(rank: np.ndarray, k: int = 10) -> np.ndarray:
-    """1 / (rank + 1) where the paired item is among the first ``k``, else 0: (Q,) float."""
-    return np.where(rank < k, 1.0 / (rank + 1.0), 0.0)
+def average_precision(rank: np.ndarray) -> np.ndarray:
+    """1 / (rank + 1) where the paired item is among the first ``TOP``, else 0: (Q,) float."""
+    return np.where(rank < TOP, 1.0 / (rank + 1.0), 0.0)
 
 
 def top(scores: np.ndarray, k: int, generator: np.random.Generator) -> np.ndarray:
@@ -121,12 +121,12 @@ def ndcg(relevance: np.ndarray, order: np.ndarray) -> np.ndarray:
     return np.divide(gained, ideal, out=np.full(len(ideal), np.nan), where=ideal > 0)
 
 
-def chance_ndcg(relevance: np.ndarray, k: int = 10) -> np.ndarray:
-    """Compute what :func:`ndcg` is on average over all orders: (Q,) float.
+def chance_ndcg(relevance: np.ndarray) -> np.ndarray:
+    """Compute what :func:`ndcg` of the first ``TOP`` is on average over all orders: (Q,) float.
 
     Every place then holds an item of mean relevance.
     """
-    k = min(k, relevance.shape[1])
+    k = min(TOP, relevance.shape[1])
     discount = 1.0 / np.log2(np.arange(2, k + 2))
     gained, ideal = relevance.mean(axis=1) * discount.sum(), _best(relevance, k) @ discount
     return np.divide(gained, ideal, out=np.full(len(ideal), np.nan), where=ideal > 0)
@@ -154,10 +154,10 @@ def precision(relevant: np.ndarray, order: np.ndarray) -> np.ndarray:
     return np.divide(hits, best, out=np.full(best.shape, np.nan), where=best > 0)
 
 
-def chance_precision(relevant: np.ndarray, k: int = 10) -> np.ndarray:
-    """Compute what :func:`precision` is on average over all orders: (..., Q) float."""
+def chance_precision(relevant: np.ndarray) -> np.ndarray:
+    """Compute what :func:`precision` of the first ``TOP`` is on average: (..., Q) float."""
     size, count = relevant.shape[-1], np.count_nonzero(relevant, axis=-1)
-    k = min(k, size)
+    k = min(TOP, size)
     best = np.minimum(k, count)
     return np.divide(k * count / size, best, out=np.full(best.shape, np.nan), where=best > 0)
 

@@ -44,6 +44,7 @@ _LINE = Markup(
     'preserveAspectRatio="none"><path class="area" d="{area}"/><path d="{line}"/></svg>'
     '<span class="number">{span}</span></div>'
 )
+_SHOWN, _FOLLOWED = 4, 3  # values of an attribute as bars; emotions over time, at most
 _WORTH_SAYING = 0.005  # a probability below this would be shown as 0 %
 _HEARD = 0.2  # probability at its height, from which an emotion is followed over time
 _UNITS = {"pitch": "Hz", "speed": "syllables a second", "energy": "dB"}
@@ -67,20 +68,15 @@ def sentence(read: Reading) -> str:
     return f"{said}: {', '.join(levels)}." if levels else f"{said}."
 
 
-def portrait(read: Reading, most: int = 4) -> Markup:
-    """Return a sentence, attribute bars with measured levels, and the ranked descriptions.
-
-    Args:
-        read: what the engine says of a clip.
-        most: values shown of an attribute with many.
-    """
+def portrait(read: Reading) -> Markup:
+    """Return a sentence, attribute bars with measured levels, and the ranked descriptions."""
     return _READING.format(
         sentence=sentence(read),
         attributes=Markup("").join(
             _ATTRIBUTE.format(
                 TITLES[attribute],
                 _beside(read.levels.get(attribute)),
-                _chances(attribute, chances, most),
+                _chances(attribute, chances),
             )
             for attribute, chances in read.attributes.items()
         ),
@@ -96,13 +92,13 @@ def headline(read: Reading) -> str:
     return max(chances, key=chances.__getitem__)
 
 
-def course(moments: Sequence[Moment], first: str = "", most: int = 3) -> Markup:
+def course(moments: Sequence[Moment], first: str = "") -> Markup:
     """Return the likeliest emotions and the measured levels over time, one line each.
 
     Args:
         moments: in order; an empty sequence gives nothing.
-        first: an emotion that is shown first, whatever the moments say.
-        most: emotions shown; but the first, only such as are heard somewhere.
+        first: an emotion that is shown first, whatever the moments say; of the others, only such
+            as are heard somewhere.
     """
     if not moments:
         return Markup("")
@@ -112,7 +108,7 @@ def course(moments: Sequence[Moment], first: str = "", most: int = 3) -> Markup:
         name: np.mean([moment.emotion[name] for moment in moments]) for name in moments[0].emotion
     }
     ranked = sorted(means, key=means.__getitem__, reverse=True)
-    ranked = list(dict.fromkeys([first if first in means else ranked[0], *ranked]))[:most]
+    ranked = list(dict.fromkeys([first if first in means else ranked[0], *ranked]))[:_FOLLOWED]
     shown = ranked[:1] + [
         name for name in ranked[1:] if max(moment.emotion[name] for moment in moments) >= _HEARD
     ]
@@ -176,8 +172,8 @@ def _beside(level: Level | None) -> Markup:
     return Markup('<span class="measured">{}, measured</span>').format(_measured(level))
 
 
-def _chances(attribute: str, chances: dict[str, float], most: int) -> Markup:
-    ranked = sorted(chances.items(), key=lambda item: -item[1])[:most]
+def _chances(attribute: str, chances: dict[str, float]) -> Markup:
+    ranked = sorted(chances.items(), key=lambda item: -item[1])[:_SHOWN]
     return Markup("").join(
         _CHANCE.format(word(attribute, value), meter(share), 100 * share, _first(_LIKELY, share))
         for at, (value, share) in enumerate(ranked)
