@@ -292,7 +292,9 @@ def _title(shelf: Shelf, name: str) -> str:
 
 def _said(shelf: Shelf, name: str) -> str:
     """How a job ended, for the announcement; of a gallery that was removed since, nothing."""
-    job = shelf.jobs[name]
+    job = shelf.jobs.get(name)
+    if not job:
+        return ""
     if not job.error and job.step == "Ready":
         title = _title(shelf, name)
         return f"{title} can be searched now." if title else ""

@@ -351,6 +351,9 @@ class Shelf:
         with self._lock:  # without its card nobody opens it again
             self._engines.pop(name, None)
             self._archives.pop(name, None)
+            job = self.jobs.get(name)
+            if job and not job.running:  # a failed one removes its gallery and has to say why
+                del self.jobs[name]  # it names files of the visitor's
             (place / CARD).unlink(missing_ok=True)
         shutil.rmtree(place, ignore_errors=True)
 

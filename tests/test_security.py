@@ -157,6 +157,8 @@ def test_what_a_visitor_takes_in_is_told_to_nobody_else(engine, tmp_path):
     # The gallery was removed since: there is nothing to announce, and no mistake to tell.
     shelf.jobs[own].step = "Ready"
     assert look("", [own], owner, request)[0] == ""
+    del shelf.jobs[own]
+    assert look("", [own], owner, request)[0] == ""
 
 
 @pytest.mark.parametrize("said", [None, "own", {}, [1, None, {}, [], ""], ["ravdess"], ["kitchen"]])

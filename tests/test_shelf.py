@@ -185,6 +185,7 @@ def test_a_zip_is_seen_by_who_knows_its_name_and_goes(shelf, tmp_path, monkeypat
     assert shelf[name].gallery.name == "mine"
     assert [entry.name for entry in shelf.entries()] == [""]
     gone(shelf.folder / "visitors" / name)
+    assert name not in shelf.jobs
     with pytest.raises(InputError, match="no gallery"):
         shelf[name]
 
@@ -196,7 +197,9 @@ def test_ones_own_is_deleted_at_once_with_the_zip_it_came_from(shelf, tmp_path):
     name = shelf.take_zip(str(archive), "mine")
     settled(shelf)
     assert "whoever has this address" in shelf[name].gallery.note
+    assert name in shelf.jobs
     shelf.remove(name)
+    assert name not in shelf.jobs  # which knows how files were called
     assert not archive.exists()
     assert not [*shelf.folder.glob("visitors/*")]
     with pytest.raises(InputError, match="no gallery"):
