@@ -128,7 +128,7 @@ def curator(
         ]
         for each in rows:
             busy, ready = each in now, shelf.ready(each)
-            label = "Resume" if not ready and shelf.begun(each) else "Fetch"
+            label = "Resume" if shelf.begun(each) else "Fetch"
             values += [
                 progress(jobs[each], ready),
                 gr.Button(

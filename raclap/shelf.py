@@ -164,7 +164,7 @@ class Shelf:
     def begun(self, name: str) -> bool:
         """Whether a corpus is here in part, so that taking it in goes on from there."""
         home, root = self.homes[name], self._place(name)
-        return begun(home, root) > 0 or complete(home, root)
+        return not self.ready(name) and (begun(home, root) > 0 or complete(home, root))
 
     def take_corpus(self, name: str) -> Job:
         """Fetch a corpus from its home and index it.
