@@ -192,7 +192,7 @@ def search(args: Namespace) -> dict[str, Any]:
     hits = (engine.search_clip if args.clip else engine.search_text)(query, args.top, where)
     told = [{}] * len(hits)
     if args.explain:
-        wanted, denied = engine.parted(query)
+        wanted, denied = engine.sought(query)
         vectors = engine.gallery.vectors[[engine.gallery.rows[hit.clip.id] for hit in hits]]
         told = [
             {

@@ -110,7 +110,7 @@ def finder(
         # One more than is shown tells whether there are more.
         hits = engine.search_text(query, top + 1, where, without=without, varied=varied)
         further, hits = len(hits) > top < MOST_RESULTS, hits[:top]
-        wanted, unwanted = engine.parted(query, without)
+        wanted, unwanted = engine.sought(query, without)
         asked, named = engine.understood(wanted), engine.named(wanted)
         shown = (
             cards.cards(

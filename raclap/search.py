@@ -140,7 +140,7 @@ class Engine:
 
         Args:
             text: 1 to 1,000 characters, any language or script (the model knows English); what it
-                denies is not wanted, see `parted`.
+                denies is not wanted, see `sought`.
             top: how many at most.
             where: attribute -> value that every clip must have.
             without: a description of what is not wanted; see `ranking.less`.
@@ -149,13 +149,13 @@ class Engine:
         Raises:
             InputError: empty or too long, or a filter that the gallery does not know.
         """
-        wanted, unwanted = self.parted(text, without)
+        wanted, unwanted = self.sought(text, without)
         vectors = [self.reader.asked(wanted).vector]
         if unwanted:
             vectors.append(self.reader.against(unwanted))
         return self._hits(np.stack(vectors), top, where, varied)
 
-    def parted(self, text: str, without: str = "") -> tuple[str, str]:
+    def sought(self, text: str, without: str = "") -> tuple[str, str]:
         """Part what is searched for from what counts against a clip; see `Reader.sought`."""
         return self.reader.sought(text, without)
 
@@ -269,7 +269,7 @@ class Engine:
         Raises:
             InputError: an empty or too long text, or no usable audio.
         """
-        vector, (wanted, unwanted) = self._vector(clip), self.parted(text)
+        vector, (wanted, unwanted) = self._vector(clip), self.sought(text)
         return float(vector @ self.reader.asked(wanted).vector) - self._loss(vector, unwanted)
 
     def compare(self, clips: Sequence[str | Path], texts: Sequence[str]) -> Comparison:
@@ -295,7 +295,7 @@ class Engine:
         Raises:
             InputError: an empty or too long text, or no usable audio.
         """
-        wanted, unwanted = self.parted(text, without)
+        wanted, unwanted = self.sought(text, without)
         row = self.gallery.rows.get(clip) if isinstance(clip, str) else None
         waveform = _waveform(clip if row is None else self.gallery.clips[row].path)
         vector = self.reader.hear(waveform) if row is None else self.gallery.vectors[row]

@@ -150,14 +150,14 @@ def test_what_a_query_denies_is_not_wanted(engine):
     found = engine.search_text("a low voice, not a LOUD one", 6)
     assert found == engine.search_text("a low voice", 6, without="loud")
     assert found != engine.search_text("a low voice", 6)
-    assert engine.parted("a low voice, not loud", "a man") == ("a low voice", "loud, a man")
+    assert engine.sought("a low voice, not loud", "a man") == ("a low voice", "loud, a man")
     assert engine.search_text("not loud", 6) == engine.search_text(
         "a person speaking", 6, without="loud"
     )
     assert engine.mentioned("a low voice, not an angry one").known == {"pitch": "low"}
-    assert engine.parted("  an odd voice ") == ("an odd voice", "")
-    assert engine.parted("a man, not xyzzy") == ("a man", "xyzzy")  # which the model reads
-    assert engine.parted("a man, not qwrt") == ("a man, not qwrt", "")  # and this it does not
+    assert engine.sought("  an odd voice ") == ("an odd voice", "")
+    assert engine.sought("a man, not xyzzy") == ("a man", "xyzzy")  # which the model reads
+    assert engine.sought("a man, not qwrt") == ("a man, not qwrt", "")  # and this it does not
 
 
 @pytest.mark.parametrize("without", ["loud", "whispering", "a whispering woman", ""])
