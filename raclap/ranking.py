@@ -48,28 +48,24 @@ def blend(start: np.ndarray, directions: np.ndarray, weights: Sequence[float]) -
     return moved / np.maximum(np.linalg.norm(moved), 1e-6)
 
 
-def varied(
-    rows: Sequence[int], vectors: np.ndarray, speakers: Sequence[str], top: int
-) -> list[int]:
+def varied(vectors: np.ndarray, speakers: Sequence[str], top: int) -> list[int]:
     """Keep the best, but few of one speaker and nothing that sounds the same twice.
 
     Args:
-        rows: of the gallery, best first.
-        vectors: (N, D) unit vectors of the gallery.
+        vectors: (N, D) unit vectors of the answer, best first.
         speakers: N names; "" is nobody in particular and never too many.
         top: how many at most.
 
     Returns:
-        Places in ``rows``, in order: at most `PER_SPEAKER` of a speaker, and none whose cosine
+        Places in the answer, in order: at most `PER_SPEAKER` of a speaker, and none whose cosine
         with one that was kept is above `DUPLICATE`.
     """
     kept: list[int] = []
-    for place, row in enumerate(rows):
+    for place, speaker in enumerate(speakers):
         if len(kept) == top:
             break
-        before = [rows[at] for at in kept]
-        often = speakers[row] and sum(speakers[at] == speakers[row] for at in before)
-        alike = before and float((vectors[before] @ vectors[row]).max())
+        often = speaker and sum(speakers[at] == speaker for at in kept)
+        alike = kept and float((vectors[kept] @ vectors[place]).max())
         if not (often and often >= PER_SPEAKER) and not (alike and alike > DUPLICATE):
             kept.append(place)
     return kept

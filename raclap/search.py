@@ -358,7 +358,7 @@ class Engine:
         if varied:
             best = rows.tolist()
             speakers = [gallery.clips[row].speaker for row in best]
-            kept = ranking.varied(range(len(best)), gallery.vectors[best], speakers, top)
+            kept = ranking.varied(gallery.vectors[best], speakers, top)
             scores, rows = scores[kept], rows[kept]
         return [
             Hit(rank=rank, clip=clip, score=float(np.clip(score, -2, 1)), path=clip.path)
