@@ -131,13 +131,12 @@ def overlap(a: Style, b: Style) -> float:
 
     Two styles with nothing in common to compare overlap by 0.
     """
-    shared = [name for name in a.known if name in b.known]
+    ours, theirs = a.known, b.known
+    shared = [name for name in ours if name in theirs]
     total = sum(WEIGHTS[name] for name in shared)
     if not total:
         return 0.0
-    score = sum(
-        WEIGHTS[name] * agreement(name, getattr(a, name), getattr(b, name)) for name in shared
-    )
+    score = sum(WEIGHTS[name] * agreement(name, ours[name], theirs[name]) for name in shared)
     return score / total
 
 

@@ -6,19 +6,19 @@ In: a `Shelf`, inside an open `gr.Blocks`. Out: widgets. Deliberately not here: 
 from __future__ import annotations
 
 import functools
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import gradio as gr
-import numpy as np
 from markupsafe import Markup
 
 from raclap.answers import IN_TURN
 from raclap.config import InputError
 from raclap.corpus import Clip
 from raclap.search import Engine, Hit
-from raclap.style import overlap
+from raclap.style import Style, overlap
 from raclap.words import label, natural
 
 EXAMPLES = (
@@ -166,16 +166,21 @@ def clip_choices(engine: Engine) -> list[tuple[str, str]]:
 
 def assorted(clips: Sequence[Clip], most: int) -> list[Clip]:
     """Return clips of styles as different as can be, starting with the first."""
-    rest, chosen = list(clips[:SOME]), []
-    likeness = [0.0] * len(rest)  # of each to the likest that is chosen
-    while len(chosen) < min(most, len(rest)):
-        row = min(range(len(rest)), key=likeness.__getitem__)
-        chosen.append(rest[row])
-        likeness = [
-            max(before, overlap(clip.style, rest[row].style))
-            for before, clip in zip(likeness, rest, strict=True)
-        ]
-        likeness[row] = np.inf  # others may be as like as it is to itself
+    rest: dict[Style, deque[tuple[int, Clip]]] = {}  # many clips have one style
+    for row, clip in enumerate(clips[:SOME]):
+        rest.setdefault(clip.style, deque()).append((row, clip))
+    likeness = dict.fromkeys(rest, 0.0)  # of each style to the likest that is chosen
+    chosen, compared = [], set()
+    while rest and len(chosen) < most:
+        style = min(rest, key=lambda each: (likeness[each], rest[each][0][0]))
+        chosen.append(rest[style].popleft()[1])
+        if style not in compared:
+            compared.add(style)
+            likeness = {
+                each: max(before, overlap(each, style)) for each, before in likeness.items()
+            }
+        if not rest[style]:
+            del rest[style]
     return chosen
 
 
