@@ -108,21 +108,29 @@ def given(clip: str | None) -> str:
     return clip
 
 
-def address(engine: Engine, clip: Clip) -> str:
-    """Return where a clip of the gallery is heard, relative to the page."""
+def address(engine: Engine, row: int) -> str:
+    """Return where the clip in a row of the gallery is heard, relative to the page."""
     shelf = f"{quote(engine.name)}/" if engine.name else ""
-    return f"clips/{shelf}{engine.gallery.rows[clip.id]}"
+    return f"clips/{shelf}{row}"
 
 
 def sounds(engine: Engine) -> Callable[[Clip], Sound]:
     """Return where clips of the gallery are heard, and what they look like."""
     peaks, rows = engine.sketch.peaks, engine.gallery.rows
-    return lambda clip: Sound(address=address(engine, clip), peaks=peaks[rows[clip.id]].tolist())
+
+    def sound(clip: Clip) -> Sound:
+        row = rows[clip.id]
+        return Sound(address=address(engine, row), peaks=peaks[row].tolist())
+
+    return sound
 
 
 def glimpses(engine: Engine) -> Callable[[Clip], Sound]:
     """Return the same as `sounds`, for a few clips: without the sketch of the whole gallery."""
-    return lambda clip: Sound(address=address(engine, clip), peaks=peaks_of(clip.path).tolist())
+    rows = engine.gallery.rows
+    return lambda clip: Sound(
+        address=address(engine, rows[clip.id]), peaks=peaks_of(clip.path).tolist()
+    )
 
 
 def endpoints(shelf: Shelf) -> None:
@@ -271,7 +279,7 @@ def _plain(engine: Engine, hits: Sequence[Hit]) -> list[dict[str, Any]]:
             "rank": hit.rank,
             "id": hit.clip.id,
             "score": hit.score,
-            "audio": address(engine, hit.clip),
+            "audio": address(engine, engine.gallery.rows[hit.clip.id]),
             **hit.clip.style.known,
             "heard": hit.clip.heard,
             "speaker": hit.clip.speaker,

@@ -61,7 +61,7 @@ _QUERY = Markup(
 def atlas(
     clips: Sequence[Clip],
     places: np.ndarray,
-    address: Callable[[Clip], str],
+    address: Callable[[int], str],
     colour: str,
     hits: Sequence[Hit] = (),
 ) -> Markup:
@@ -70,32 +70,32 @@ def atlas(
     Args:
         clips: N records.
         places: (N, 2) from 0 to 1.
-        address: where the page finds the audio of a clip.
+        address: where the page finds the audio of the clip in a row.
         colour: a facet of the gallery.
         hits: what to mark, best first; a description is drawn amid the nearest of them.
     """
     step = -(-len(clips) // MOST_POINTS)
     ranks = {hit.clip.id: hit.rank for hit in hits}
-    rows = [
-        row for row, clip in enumerate(clips) if row % step == 0 or clip.id in ranks
+    drawn = [
+        (row, clip) for row, clip in enumerate(clips) if row % step == 0 or clip.id in ranks
     ]  # evenly thinned where there are too many to draw
-    kinds = _kinds([clips[row].told(colour) for row in rows], colour)
+    kinds = _kinds([clip.told(colour) for _, clip in drawn], colour)
     where = _EDGE + (_SIZE - 2 * _EDGE) * places
     # Marked points last, so that none lies under a plain one.
-    rows.sort(key=lambda row: clips[row].id in ranks)
+    drawn.sort(key=lambda each: each[1].id in ranks)
     points = [
         _POINT.format(
-            kind=kinds[clips[row].told(colour)] + (" hit-point" if clips[row].id in ranks else ""),
+            kind=kinds[clip.told(colour)] + (" hit-point" if clip.id in ranks else ""),
             x=where[row, 0],
             y=where[row, 1],
-            tab=0 if row == rows[-1] else -1,
-            said=_said(clips[row], ranks.get(clips[row].id)),
-            address=address(clips[row]),
-            id=clips[row].id,
+            tab=0 if row == drawn[-1][0] else -1,
+            said=_said(clip, ranks.get(clip.id)),
+            address=address(row),
+            id=clip.id,
         )
-        for row in rows
+        for row, clip in drawn
     ]
-    at = {clips[row].id: where[row] for row in rows}
+    at = {clip.id: where[row] for row, clip in drawn}
     marks = []
     if hits:
         marked = [at[id] for id in ranks]
@@ -104,7 +104,7 @@ def atlas(
         numbers = [_RANK.format(*point, *aside, rank) for rank, point, aside in asides]
         star = [_QUERY.format(x=middle[0], y=middle[1])] * (len(hits) > 1)  # or it hides the clip
         marks = [*star, *numbers]
-    counts = Counter(kinds[clips[row].told(colour)] for row in rows)
+    counts = Counter(kinds[clip.told(colour)] for _, clip in drawn)
     names = {kind: word(colour, value) for value, kind in kinds.items()} | {"rest": _rest(kinds)}
     keys = [
         _KEY.format(kind=kind, name=names[kind], count=counts[kind])
@@ -112,7 +112,7 @@ def atlas(
     ]
     return _MAP.format(
         size=_SIZE,
-        said=f"Map of {len(rows)} of {len(clips)} clips, coloured by {TITLES.get(colour, colour)}",
+        said=f"Map of {len(drawn)} of {len(clips)} clips, coloured by {TITLES.get(colour, colour)}",
         title=TITLES.get(colour, colour.capitalize()),
         points=Markup("").join(points),
         marks=Markup("").join(marks),

@@ -128,7 +128,9 @@ class Collection:
             self._explain_nothing(where)
         scores = np.array([[hit["distance"] for hit in hits] for hits in answer], dtype=np.float32)
         rows = np.array([[hit["row"] for hit in hits] for hits in answer], dtype=np.int64)
-        self._remember((hit["row"], hit["entity"]["record"]) for hits in answer for hit in hits)
+        self._remember(
+            (hit["row"], Clip.from_json(hit["entity"]["record"])) for hits in answer for hit in hits
+        )
         shape = (len(vectors), -1) if scores.size else (len(vectors), 0)
         scores, rows = scores.reshape(shape), rows.reshape(shape)
         order = np.lexsort((rows, -scores))
@@ -191,12 +193,14 @@ class Collection:
         return [found[place] for place in places]
 
     def records(self, rows: Sequence[int]) -> list[Clip]:
-        """Return the clips in these rows; those that a search just found are at hand."""
+        """Return the clips in these rows; those that were just found or fetched are at hand."""
         # Another thread's search may have one forgotten at any moment: each is looked up once.
         known = {row: clip for row in rows if (clip := self._records.get(row))}
         new = [row for row in dict.fromkeys(rows) if row not in known]
         if new:
-            known |= dict(zip(new, map(Clip.from_json, self.fetch(new, "record")), strict=True))
+            fetched = dict(zip(new, map(Clip.from_json, self.fetch(new, "record")), strict=True))
+            self._remember(fetched.items())
+            known |= fetched
         return [known[row] for row in rows]
 
     def row(self, id: str) -> int | None:
@@ -211,9 +215,9 @@ class Collection:
                 self._card.clips, filter=filter, output_fields=asked, limit=_MOST, **_SETTLED
             )
 
-    def _remember(self, found: Iterable[tuple[int, str]]) -> None:
-        for row, record in found:
-            self._records[row] = Clip.from_json(record)
+    def _remember(self, found: Iterable[tuple[int, Clip]]) -> None:
+        for row, clip in found:
+            self._records[row] = clip
         while len(self._records) > _KEPT:
             self._records.popitem(last=False)
 

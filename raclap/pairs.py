@@ -21,7 +21,6 @@ from raclap import canvas, heatmaps, wording
 from raclap.answers import address, told
 from raclap.comparison import Comparison
 from raclap.config import InputError, RelationConfig
-from raclap.corpus import Clip
 from raclap.matrix import matrices
 from raclap.search import Engine
 from raclap.sheets import comparison_rows, csv_of, data_uri
@@ -131,10 +130,11 @@ def pairs(shelf: Shelf, gallery: gr.Textbox, relate: Told) -> tuple[Fitting, gr.
             if count > _MOST:
                 raise InputError(f"These are {count} {kind}; keep {_MOST}.")
         found = engine.compare([*ids, *files], wanted)
-        clips = _clips(engine, ids)
+        rows = [engine.gallery.rows[id] for id in ids]
+        clips = [engine.gallery.clips[row] for row in rows]
         names = [*(name(clip) for clip in clips), *(Path(file).name for file in files)]
         places = [
-            *(address(engine, clip) for clip in clips),
+            *(address(engine, row) for row in rows),
             *(f"gradio_api/file={quote(file)}" for file in files),
         ]
         kept = Compared(found=found, clips=[*ids, *files], names=names, places=places)
@@ -164,7 +164,8 @@ def pairs(shelf: Shelf, gallery: gr.Textbox, relate: Told) -> tuple[Fitting, gr.
     def suggestions(engine: Engine, ids: list[str]) -> str:
         if not ids:
             raise InputError("Choose clips first; the descriptions are composed from them.")
-        clips = _clips(engine, ids)
+        rows = [engine.gallery.rows[id] for id in ids]
+        clips = [engine.gallery.clips[row] for row in rows]
         said = [wording.describe(clip.style, random.Random(clip.id)).text for clip in clips]
         return "\n".join(dict.fromkeys(said))
 
@@ -195,10 +196,6 @@ def pairs(shelf: Shelf, gallery: gr.Textbox, relate: Told) -> tuple[Fitting, gr.
         ],
     )
     return fitting, state
-
-
-def _clips(engine: Engine, ids: Sequence[str]) -> list[Clip]:
-    return [engine.gallery.clips[engine.gallery.rows[id]] for id in ids]
 
 
 def _take(found: Comparison, names: Sequence[str], temperature: float, picture: str) -> Markup:

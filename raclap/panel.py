@@ -47,11 +47,12 @@ def panel(shelf: Shelf, chosen: gr.Textbox, compared: gr.State) -> None:
     state = gr.State()
 
     def of_hit(engine: Engine, said: gr.EventData) -> tuple[str, Markup, Markup, Case]:
-        clip = engine.gallery.clips[engine.gallery.rows[hit.clip(engine, said)]]
+        row = engine.gallery.rows[hit.clip(engine, said)]
+        clip = engine.gallery.clips[row]
         return show(
             Case(
                 name=name(clip),
-                address=address(engine, clip),
+                address=address(engine, row),
                 found=engine.explain(clip.id, said.text, said.without),
             ),
             said,

@@ -23,7 +23,7 @@ PLACES = np.array([[0, 0], [1, 0], [0, 1], [1, 1]], np.float32)
 
 def drawn(clips=CLIPS, colour="emotion", hits=()) -> str:
     places = PLACES if len(clips) == 4 else np.zeros((len(clips), 2), np.float32)
-    return str(atlas(clips, places, lambda clip: f"clips/{clips.index(clip)}", colour, hits))
+    return str(atlas(clips, places, lambda row: f"clips/{row}", colour, hits))
 
 
 def keys(html: str) -> list[tuple[str, str, str]]:

@@ -10,14 +10,16 @@ import contextlib
 import itertools
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import HOSTILE_NAME, make_engine
 
-from raclap import milvus, ranking
+from raclap import answers, milvus, ranking
 from raclap.__main__ import main
+from raclap.atlas import atlas
 from raclap.collection import Collection
 from raclap.config import InputError, preset
 from raclap.corpus import Clip
@@ -263,6 +265,30 @@ def test_every_question_has_the_same_answer(engines):
     ours, theirs = (engine.compare(names, ["a sad man"]) for engine in (other, faiss))
     np.testing.assert_allclose(ours.similarity, theirs.similarity, atol=1e-4)
     np.testing.assert_array_equal(other.sketch.peaks, faiss.sketch.peaks)
+
+
+def test_a_map_and_its_hits_are_drawn_from_one_request_for_the_records(engines, monkeypatch):
+    """Each point asked nine times for its clip and once for its row: 60 clips, 661 requests."""
+    _, engine = engines
+    clips, hits, asked = engine.gallery.clips, engine.search_text("an angry man", 3), []
+    query = engine.gallery._client.query
+    monkeypatch.setattr(
+        engine.gallery._client, "query", lambda *a, **k: asked.append(k["filter"]) or query(*a, **k)
+    )
+    drawn = atlas(
+        clips, np.zeros((len(clips), 2)), partial(answers.address, engine), "emotion", hits
+    )
+    assert drawn.count("<circle") == len(clips)
+    assert 'data-sound="clips/3"' in drawn
+    assert len(asked) == 1
+
+
+def test_what_was_fetched_is_at_hand(address, embedded, monkeypatch):
+    found = Collection.load(address)
+    assert found.clips[3:6] == embedded.clips[3:6]
+    monkeypatch.setattr(found, "_client", None)  # nobody is asked again
+    assert found.clips[4:6] == embedded.clips[4:6]
+    assert found.clips[3] == embedded.clips[3]
 
 
 def test_the_page_opens_over_it(engines, tmp_path):
