@@ -87,6 +87,25 @@ class Collection:
             del counts[""]
         return {name: dict(sorted(counts.items())) for name, counts in found.items() if counts}
 
+    def matching(self, where: Mapping[str, str]) -> np.ndarray:
+        """Return the rows (N',) int64, in order, of the clips that satisfy the filter.
+
+        Args:
+            where: as for `search`.
+
+        Raises:
+            InputError: an attribute or value that no clip of the gallery has.
+        """
+        rows: list[int] = []
+        if self._can_be_asked(where):
+            wanted = f" and {expression(where)}" if where else ""
+            for start in range(0, len(self), _MOST):
+                found = self._ask(f"row >= {start} and row < {start + _MOST}{wanted}", [])
+                rows += sorted(each["row"] for each in found)
+        if not rows:
+            self._explain_nothing(where)
+        return np.array(rows, dtype=np.int64)
+
     def search(
         self, vectors: np.ndarray, top: int, where: Mapping[str, str] | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -106,10 +125,7 @@ class Collection:
         where = dict(where or {})
         if top < 1:
             raise InputError(f"The number of results is {top}; it must be 1 or more.")
-        for name in where:
-            if name not in FACETS:
-                raise no_facet(name, self.facets())
-        if any(not value or not sayable(value) for value in where.values()):
+        if not self._can_be_asked(where):
             answer = [[] for _ in vectors]
         else:
             with milvus.told(self._address):
@@ -220,6 +236,13 @@ class Collection:
             self._records[row] = clip
         while len(self._records) > _KEPT:
             self._records.popitem(last=False)
+
+    def _can_be_asked(self, where: Mapping[str, str]) -> bool:
+        """Whether Milvus can read the filter; no clip has a value that it cannot."""
+        for name in where:
+            if name not in FACETS:
+                raise no_facet(name, self.facets())
+        return all(value and sayable(value) for value in where.values())
 
     def _explain_nothing(self, where: Mapping[str, str]) -> None:
         """Tell a filter that no clip can satisfy from one that none happens to."""

@@ -14,7 +14,6 @@ from markupsafe import Markup
 
 from raclap import cards
 from raclap.answers import glimpses, sounds, told
-from raclap.corpus import Clip
 from raclap.index import FACETS
 from raclap.search import Engine
 from raclap.shelf import Shelf
@@ -233,22 +232,15 @@ def _variety(engine: Engine) -> str:
 
 def _unranked(engine: Engine, where: Mapping[str, str], top: int) -> tuple[str, Markup]:
     """What satisfies the filters, where nothing else is asked."""
-    clips = _satisfying(engine, where)
-    if not clips:
+    rows = engine.gallery.matching(where)
+    if not len(rows):
         return cards.count([], where), _ways_out(engine, where)
-    further = len(clips) > top
-    line = f"{counted(len(clips), 'clip')}: {listed(where)}."
+    further = len(rows) > top
+    line = f"{counted(len(rows), 'clip')}: {listed(where)}."
     line += f" Here are {top} of them, as different as can be." if further else ""
+    clips = engine.gallery.records(rows[:SOME].tolist())
     shown = cards.taste(assorted(clips, top), sounds(engine), more=further and top < MOST_RESULTS)
     return f"{line} {_UNRANKED}", shown
-
-
-def _satisfying(engine: Engine, where: Mapping[str, str]) -> list[Clip]:
-    return [
-        clip
-        for clip in engine.gallery.clips
-        if all(clip.told(name) == value for name, value in where.items())
-    ]
 
 
 def _ways_out(engine: Engine, where: Mapping[str, str]) -> Markup:
@@ -256,7 +248,7 @@ def _ways_out(engine: Engine, where: Mapping[str, str]) -> Markup:
     left = {}
     for name, value in where.items():
         rest = {other: each for other, each in where.items() if other != name}
-        left[word(name, value)] = len(_satisfying(engine, rest))
+        left[word(name, value)] = len(engine.gallery.matching(rest))
     said = Markup("<li>without <strong>{}</strong>: {}</li>")
     return _DEAD_END.format(
         Markup("").join(said.format(each, counted(n, "clip")) for each, n in left.items())

@@ -17,7 +17,7 @@ import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tokenize import TokenError  # numpy reads a header that is damaged as Python
@@ -335,6 +335,21 @@ class Gallery:
         """By what clips can be filtered: attribute -> value -> how many have it, sorted."""
         return self.columns.counts()
 
+    def matching(self, where: Mapping[str, str]) -> np.ndarray:
+        """Return the rows (N',) int64, in order, of the clips that satisfy the filter.
+
+        Args:
+            where: as for `search`.
+
+        Raises:
+            InputError: an attribute or value that no clip of the gallery has.
+        """
+        return self.columns.matching(where)
+
+    def records(self, rows: Iterable[int]) -> list[Clip]:
+        """Return the clips in these rows."""
+        return [self.clips[row] for row in rows]
+
     def search(
         self, vectors: np.ndarray, top: int, where: Mapping[str, str] | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -351,7 +366,7 @@ class Gallery:
         Raises:
             InputError: ``top`` below 1, or an attribute or value that no clip of the gallery has.
         """
-        allowed = self._matching(top, where)
+        allowed = self._allowed(top, where)
         count = min(top, len(self.clips) if allowed is None else len(allowed))
         if count == 0:
             return np.empty((len(vectors), 0), np.float32), np.empty((len(vectors), 0), np.int64)
@@ -378,17 +393,17 @@ class Gallery:
         Raises:
             InputError: as `search`.
         """
-        allowed = self._matching(top, where)
+        allowed = self._allowed(top, where)
         vectors = self.vectors if allowed is None else self.vectors[allowed]
         scores = ranking.less(vectors @ wanted, vectors @ unwanted)
         best = np.argsort(-scores, kind="stable")[:top]
         return scores[best], best if allowed is None else allowed[best]
 
-    def _matching(self, top: int, where: Mapping[str, str] | None) -> np.ndarray | None:
+    def _allowed(self, top: int, where: Mapping[str, str] | None) -> np.ndarray | None:
         """Rows (N',) int64 of the clips that satisfy ``where``; None for all."""
         if top < 1:
             raise InputError(f"The number of results is {top}; it must be 1 or more.")
-        return self.columns.matching(where) if where else None
+        return self.matching(where) if where else None
 
 
 def check_model(gallery: str, maker: str, model: str) -> None:

@@ -23,6 +23,7 @@ from raclap.atlas import atlas
 from raclap.collection import Collection
 from raclap.config import InputError, preset
 from raclap.corpus import Clip
+from raclap.finder import _unranked, _ways_out
 from raclap.index import Gallery
 from raclap.milvus import expression, is_address
 from raclap.search import Engine
@@ -101,6 +102,21 @@ def test_the_hits_are_those_of_faiss(collection, embedded, top, where):
     found = [collection.clips[row] for row in rows[0]]
     assert found == [embedded.clips[row] for row in rows[0]]
     assert all(clip.told(name) == where[name] for clip in found for name in where)
+
+
+@pytest.mark.parametrize("most", [COUNT, 7])
+def test_a_filter_matches_the_same_rows(collection, embedded, monkeypatch, most):
+    monkeypatch.setattr("raclap.collection._MOST", most)  # rows of one request
+    both = {"emotion": "sad", "speaker": HOSTILE[0]}
+    for where in ({}, {"emotion": "angry", "gender": "female"}, both, {"speaker": HOSTILE[-1]}):
+        rows = collection.matching(where)
+        np.testing.assert_array_equal(rows, embedded.matching(where))
+        assert collection.records(rows[:5]) == embedded.records(rows[:5])
+        assert rows.dtype == np.int64
+    for where in ({"colour": "red"}, {"emotion": "glum"}, {"speaker": ""}, {"speaker": "\ud800"}):
+        for gallery in (collection, embedded):
+            with pytest.raises(InputError, match="of this gallery"):
+                gallery.matching(where)
 
 
 def test_a_page_or_a_script_finds_the_same_gallery(collection, embedded):
@@ -289,6 +305,16 @@ def test_what_was_fetched_is_at_hand(address, embedded, monkeypatch):
     monkeypatch.setattr(found, "_client", None)  # nobody is asked again
     assert found.clips[4:6] == embedded.clips[4:6]
     assert found.clips[3] == embedded.clips[3]
+
+
+def test_filters_alone_do_not_read_all_clips(engines, monkeypatch):
+    faiss, engine = engines
+    where = {"gender": "male", "emotion": "sad"}
+    expected = _unranked(faiss, where, 2), _ways_out(faiss, where)
+    assert "3 clips" in expected[0][0]
+    assert engine.sketch  # which does, once
+    monkeypatch.setattr(engine.gallery, "read", None)
+    assert (_unranked(engine, where, 2), _ways_out(engine, where)) == expected
 
 
 def test_the_page_opens_over_it(engines, tmp_path):
