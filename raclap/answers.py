@@ -23,6 +23,7 @@ from raclap.cards import Sound
 from raclap.config import InputError
 from raclap.corpus import Clip
 from raclap.search import Engine, Hit
+from raclap.sheets import plain_hit, plain_reading
 from raclap.shelf import Shelf
 from raclap.sketch import peaks_of
 
@@ -189,19 +190,7 @@ def endpoints(shelf: Shelf) -> None:
             clip: an audio file: wav, flac, mp3, ogg or opus, 0.1 s to 10 minutes.
         """
         read = shelf.first.describe(given(clip))
-        return {
-            "clip": Path(clip).name,
-            "seconds": read.seconds,
-            "attributes": read.attributes,
-            "levels": {
-                name: {"value": level.value, "number": level.number, "unit": level.unit}
-                for name, level in read.levels.items()
-            },
-            "descriptions": [
-                {"rank": rank, "text": text, "score": score}
-                for rank, (text, score) in enumerate(read.descriptions, start=1)
-            ],
-        }
+        return {**plain_reading(read), "clip": Path(clip).name}
 
     def blend(
         clip: str, change: str, weight: float = _WEIGHT, top: int = _TOP, gallery: str = ""
@@ -274,17 +263,5 @@ def _count(top: object) -> int:
 
 def _plain(engine: Engine, hits: Sequence[Hit]) -> list[dict[str, Any]]:
     """Hits for programs; ``audio`` is relative to the page's address."""
-    return [
-        {
-            "rank": hit.rank,
-            "id": hit.clip.id,
-            "score": hit.score,
-            "audio": address(engine, engine.gallery.rows[hit.clip.id]),
-            **hit.clip.style.known,
-            "heard": hit.clip.heard,
-            "speaker": hit.clip.speaker,
-            "text": hit.clip.text,
-            "seconds": hit.clip.seconds,
-        }
-        for hit in hits
-    ]
+    rows = engine.gallery.rows
+    return [{**plain_hit(hit), "audio": address(engine, rows[hit.clip.id])} for hit in hits]

@@ -182,7 +182,7 @@ def search(args: Namespace) -> dict[str, Any]:
     from raclap.evidence import accounts
     from raclap.query import check_text
     from raclap.search import Engine
-    from raclap.style import ATTRIBUTES
+    from raclap.sheets import plain_hit
 
     if args.explain and args.clip:
         raise InputError("--explain tells how words make a score; give a TEXT instead of --clip.")
@@ -210,15 +210,7 @@ def search(args: Namespace) -> dict[str, Any]:
         "query": str(query),
         **understood,
         "hits": [
-            {
-                "rank": hit.rank,
-                "id": hit.clip.id,
-                "path": hit.path,
-                "score": hit.score,
-                **{name: getattr(hit.clip, name) for name in ATTRIBUTES},
-                "heard": hit.clip.heard,
-                **account,
-            }
+            {**plain_hit(hit), "path": hit.path, **account}
             for hit, account in zip(hits, told, strict=True)
         ],
     }
@@ -227,14 +219,10 @@ def search(args: Namespace) -> dict[str, Any]:
 def describe(args: Namespace) -> dict[str, Any]:
     """Tell how a clip is spoken."""
     from raclap import audio
+    from raclap.sheets import plain_reading
 
     waveform = audio.load(args.clip)  # first, because it is quick to fail
-    read = asdict(opened(args.checkpoint).read(waveform, str(args.clip), args.top))
-    descriptions = [
-        {"rank": rank, "text": text, "score": score}
-        for rank, (text, score) in enumerate(read.pop("descriptions"), start=1)
-    ]
-    return {**read, "descriptions": descriptions}
+    return plain_reading(opened(args.checkpoint).read(waveform, str(args.clip), args.top))
 
 
 def embed(args: Namespace) -> dict[str, Any]:

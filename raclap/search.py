@@ -49,13 +49,16 @@ class Hit:
         rank: from 1.
         clip: the gallery's record.
         score: cosine, -1 to 1, less what is not wanted: -2 at the least.
-        path: absolute path of the audio.
     """
 
     rank: int
     clip: Clip
     score: float
-    path: str
+
+    @property
+    def path(self) -> str:
+        """Absolute path of the audio."""
+        return self.clip.path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -361,7 +364,7 @@ class Engine:
             kept = ranking.varied(gallery.vectors[best], speakers, top)
             scores, rows = scores[kept], rows[kept]
         return [
-            Hit(rank=rank, clip=clip, score=float(np.clip(score, -2, 1)), path=clip.path)
+            Hit(rank=rank, clip=clip, score=float(np.clip(score, -2, 1)))
             for rank, (score, clip) in enumerate(
                 zip(scores, (gallery.clips[row] for row in rows), strict=True), start=1
             )

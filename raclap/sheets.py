@@ -1,6 +1,7 @@
-"""Results as files that a person can keep: CSV and JSON.
+"""Results in plain form, for programs and for files that a person can keep: CSV and JSON.
 
-In: hits, comparisons. Out: text, and links that hold it. Deliberately not here: HTML.
+In: hits, readings, comparisons. Out: records, text, and links that hold it. Deliberately not here:
+HTML, and where a clip's audio is: a path is nobody's business but its owner's.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 from urllib.parse import quote
 
@@ -17,25 +19,37 @@ import numpy as np
 from raclap.comparison import Comparison
 from raclap.corpus import HEARD
 from raclap.evidence import Relevance
+from raclap.reading import Reading
 from raclap.search import Hit
 from raclap.style import ATTRIBUTES
 
 
-def hit_rows(hits: Sequence[Hit]) -> list[dict[str, Any]]:
-    """Return one flat record a hit, all with the same keys; "" is unknown."""
-    return [
-        {
-            "rank": hit.rank,
-            "id": hit.clip.id,
-            "score": hit.score,
-            **{name: getattr(hit.clip, name) for name in ATTRIBUTES},
-            **{f"heard_{name}": hit.clip.heard.get(name, "") for name in HEARD},
-            **{name: getattr(hit.clip, name) for name in ("speaker", "language", "corpus")},
-            "text": hit.clip.text,
-            "seconds": hit.clip.seconds,
-        }
-        for hit in hits
+def plain_hit(hit: Hit) -> dict[str, Any]:
+    """Return what a hit is, always with the same keys; "" is unknown."""
+    return {
+        "rank": hit.rank,
+        "id": hit.clip.id,
+        "score": hit.score,
+        **{name: getattr(hit.clip, name) for name in ATTRIBUTES},
+        "heard": hit.clip.heard,
+        **{name: getattr(hit.clip, name) for name in ("speaker", "language", "corpus")},
+        "text": hit.clip.text,
+        "seconds": hit.clip.seconds,
+    }
+
+
+def plain_reading(reading: Reading) -> dict[str, Any]:
+    """Return what a reading says, its descriptions numbered."""
+    descriptions = [
+        {"rank": rank, "text": text, "score": score}
+        for rank, (text, score) in enumerate(reading.descriptions, start=1)
     ]
+    return {**asdict(reading), "descriptions": descriptions}
+
+
+def hit_rows(hits: Sequence[Hit]) -> list[dict[str, Any]]:
+    """Return one flat record a hit: what was heard in columns of its own."""
+    return [_flat(plain_hit(hit)) for hit in hits]
 
 
 def comparison_rows(
@@ -89,6 +103,16 @@ def json_of(rows: Sequence[Mapping[str, Any]]) -> str:
 def data_uri(text: str, kind: str) -> str:
     """Return an address that is the text itself, so that nothing is kept on the server."""
     return f"data:{kind};charset=utf-8,{quote(text)}"
+
+
+def _flat(hit: Mapping[str, Any]) -> dict[str, Any]:
+    flat = {}
+    for name, value in hit.items():
+        if name == "heard":
+            flat |= {f"heard_{each}": value.get(each, "") for each in HEARD}
+        else:
+            flat[name] = value
+    return flat
 
 
 def _inert(value: Any) -> Any:

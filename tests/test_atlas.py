@@ -43,7 +43,7 @@ def test_every_clip_is_a_point_at_its_place_in_its_colour() -> None:
 
 
 def test_hits_are_ringed_and_the_query_lies_amid_them() -> None:
-    hits = [Hit(rank=n, clip=CLIPS[n], score=0.5, path="") for n in (1, 2)]
+    hits = [Hit(rank=n, clip=CLIPS[n], score=0.5) for n in (1, 2)]
     html = drawn(hits=hits)
     assert len(re.findall(r'class="c1 hit-point"', html)) == 2
     assert re.findall(r'class="rank-mark"[^>]*>(\d)<', html) == ["1", "2"]
@@ -54,7 +54,7 @@ def test_hits_are_ringed_and_the_query_lies_amid_them() -> None:
 
 def test_numbers_of_hits_can_be_told_apart_and_lie_off_the_star() -> None:
     clips = [Clip(id=str(n), path="") for n in range(5)]  # all at one place
-    hits = [Hit(rank=n + 1, clip=clip, score=0.5, path="") for n, clip in enumerate(clips)]
+    hits = [Hit(rank=n + 1, clip=clip, score=0.5) for n, clip in enumerate(clips)]
     html = drawn(clips, "id", hits)
     found = re.findall(r'style="--x:(-?\d+);--y:(-?\d+)"', html)
     asides = np.array(found, float)
@@ -73,14 +73,14 @@ def test_one_point_can_be_reached_by_tab_and_all_have_names() -> None:
 def test_a_large_gallery_is_thinned_but_no_hit_is_lost(monkeypatch) -> None:
     monkeypatch.setattr(room, "MOST_POINTS", 10)
     clips = [Clip(id=str(n), path="", speaker=f"s{n}") for n in range(95)]
-    hits = [Hit(rank=1, clip=clips[11], score=0.5, path="")]
+    hits = [Hit(rank=1, clip=clips[11], score=0.5)]
     html = drawn(clips, "speaker", hits)
     assert html.count("<circle") == 11
     assert "Map of 11 of 95 clips" in html
     assert len(set(re.findall(r'<circle class="(\w+)', html))) == 11  # ten colours and the rest
     assert keys(html)[-1][:2] == ("rest", "others")
     clips[0] = Clip(id="0", path="")
-    hits += [Hit(rank=2, clip=clips[12], score=0.4, path="")]
+    hits += [Hit(rank=2, clip=clips[12], score=0.4)]
     assert keys(drawn(clips, "speaker", hits))[-1][:2] == ("rest", "others or not known")
 
 

@@ -33,7 +33,7 @@ CLIP = Clip(
 
 
 def hit(rank: int, score: float, clip: Clip = CLIP) -> Hit:
-    return Hit(rank=rank, clip=clip, score=score, path=clip.path)
+    return Hit(rank=rank, clip=clip, score=score)
 
 
 def sounds(clip: Clip) -> Sound:

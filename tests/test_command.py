@@ -28,6 +28,8 @@ from raclap.corpus import Clip, read_manifest
 from raclap.index import Gallery
 from raclap.intake import take_in
 from raclap.reading import Reader
+from raclap.search import Engine
+from raclap.sheets import plain_hit
 from raclap.style import ATTRIBUTES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -52,7 +54,8 @@ def test_index_then_search_by_text(gallery, run):
     assert result["understood"] == {"pitch": "low"}
     assert result["remarks"] == []
     assert [hit["rank"] for hit in result["hits"]] == [1, 2, 3]
-    assert set(result["hits"][0]) == {"rank", "id", "path", "score", "heard", *ATTRIBUTES}
+    (hit,) = Engine.open(gallery=gallery).search_text("a low voice", 1)
+    assert result["hits"][0] == {**plain_hit(hit), "path": hit.path}
     assert all(Path(hit["path"]).is_file() for hit in result["hits"])
     scores = [hit["score"] for hit in result["hits"]]
     assert scores == sorted(scores, reverse=True)

@@ -29,6 +29,7 @@ from stub import write_voice
 from raclap.answers import busy, told
 from raclap.interface import build, launch_options
 from raclap.search import Engine
+from raclap.sheets import plain_hit
 from raclap.shelf import Shelf
 from raclap.style import VALUES
 from raclap.widgets import if_still
@@ -230,6 +231,8 @@ def test_clips_are_heard_by_number_and_nothing_else_is_served(
     address: str, client: Client, engine: Engine
 ) -> None:
     hit = client.predict("angry", 1, api_name="/search_by_text")["hits"][0]
+    (known,) = engine.search_text("angry", 1)
+    assert hit == {**plain_hit(known), "audio": hit["audio"]}
     with urllib.request.urlopen(address + hit["audio"]) as answer:
         path = engine.gallery.clips[engine.gallery.rows[hit["id"]]].path
         assert answer.read() == Path(path).read_bytes()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,9 +13,10 @@ import pytest
 from raclap.comparison import Comparison
 from raclap.corpus import Clip
 from raclap.search import Hit
-from raclap.sheets import comparison_rows, csv_of, hit_rows, json_of
+from raclap.sheets import comparison_rows, csv_of, hit_rows, json_of, plain_hit
+from raclap.style import ATTRIBUTES
 
-HIT = Hit(rank=1, clip=Clip(id="ü", path="/x.wav", text='say "so", now'), score=-0.25, path="")
+HIT = Hit(rank=1, clip=Clip(id="ü", path="/x.wav", text='say "so", now'), score=-0.25)
 
 
 def test_hits_survive_csv_and_json() -> None:
@@ -24,6 +26,23 @@ def test_hits_survive_csv_and_json() -> None:
     assert json.loads(json_of(rows)) == rows
     assert "/x.wav" not in csv_of(rows)  # where files lie is nobody's business
     assert csv_of([]) == "\n"
+
+
+def test_a_hit_has_the_same_keys_everywhere() -> None:
+    clip = replace(HIT.clip, emotion="sad", heard_gender="male")
+    plain, (flat,) = plain_hit(replace(HIT, clip=clip)), hit_rows([replace(HIT, clip=clip)])
+    assert list(plain) == [
+        *("rank", "id", "score", *ATTRIBUTES, "heard", "speaker", "language", "corpus"),
+        *("text", "seconds"),
+    ]
+    assert plain["heard"] == {"gender": "male"}
+    assert [*flat] == [
+        each
+        for name in plain
+        for each in (("heard_gender", "heard_emotion") if name == "heard" else [name])
+    ]
+    assert (flat["emotion"], flat["pitch"], flat["heard_gender"]) == ("sad", "", "male")
+    assert HIT.path == HIT.clip.path
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\tx"])
