@@ -8,6 +8,7 @@ sentence that says what to do.
 from __future__ import annotations
 
 import argparse
+import functools
 import hashlib
 import importlib.util
 import logging
@@ -107,10 +108,12 @@ def indexed(gallery: str, checkpoint: str) -> str:
     of what is found in clips, so that it is made again, and the one before removed, when any of
     them changes.
     """
-    from raclap import command
+    from tqdm import tqdm
+
+    from raclap.checkpoint import open_reader
     from raclap.files import cache
     from raclap.index import CARD, MANIFEST
-    from raclap.intake import EDITION, find_clips
+    from raclap.intake import EDITION, find_clips, make_gallery
     from raclap.milvus import is_address
 
     folder = Path(gallery).resolve()
@@ -121,7 +124,8 @@ def indexed(gallery: str, checkpoint: str) -> str:
         or (folder / CARD).exists()
     ):
         return gallery
-    files = [Path(clip.path) for clip in find_clips(folder)]
+    clips = find_clips(folder)
+    files = [Path(clip.path) for clip in clips]
     files += [*folder.glob(MANIFEST), *sorted(Path(checkpoint).glob("*.safetensors"))]
     seen = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     place, state = (
@@ -131,15 +135,13 @@ def indexed(gallery: str, checkpoint: str) -> str:
     output = cache() / f"{folder.name}-{place}-{state}"
     if not (output / CARD).exists():
         print(f"Indexing {folder} into {output}", file=sys.stderr)
-        command.index(
-            argparse.Namespace(
-                source=folder,
-                output=output,
-                checkpoint=checkpoint,
-                name=folder.name,
-                note="",
-                engine="here",
-            )
+        make_gallery(
+            open_reader(checkpoint),
+            clips,
+            output,
+            name=folder.name,
+            say=functools.partial(tqdm.write, file=sys.stderr),
+            watch=functools.partial(tqdm, desc="clips", file=sys.stderr),
         )
         for other in output.parent.iterdir():
             if other.name.startswith(f"{folder.name}-{place}-") and other != output:

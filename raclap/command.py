@@ -127,8 +127,8 @@ def index(args: Namespace) -> dict[str, Any]:
 
     from raclap import cluster, milvus
     from raclap.checkpoint import CHECKPOINT
-    from raclap.index import Gallery, read_card
-    from raclap.intake import WORK, find_clips, take_in
+    from raclap.index import read_card
+    from raclap.intake import find_clips, make_gallery
 
     remote = milvus.is_address(args.output)
     output = Path(args.output).absolute()
@@ -137,38 +137,25 @@ def index(args: Namespace) -> dict[str, Any]:
     say, before = functools.partial(tqdm.write, file=sys.stderr), None
     clips = find_clips(args.source, say=say)
     if remote:  # before hours of work for an address that does not answer
-        work, before = Path(f".{output.name}{WORK}").absolute(), milvus.find(args.output)
+        before = milvus.find(args.output)
     else:
-        work = output / WORK
         with contextlib.suppress(InputError):
             before = read_card(output)
-    reader = opened(args.checkpoint)
-    taken = take_in(
-        reader,
-        clips,
-        work,
-        examine=cluster.examine(args.checkpoint or CHECKPOINT) if args.engine == "ray" else None,
-        say=say,
-        watch=functools.partial(tqdm, desc="clips", file=sys.stderr),
-    )
-    if not taken.clips:
-        work.unlink()
-        with contextlib.suppress(OSError):  # a folder that was made for it alone
-            output.rmdir()
-        raise InputError(f"None of the {len(clips)} clips of {args.source} can be used.")
-    if not remote:
-        _refuse_loss(args.source.absolute(), output, taken.skipped)
     if before:  # a gallery that is made again keeps its name and note
         name, note = before.name, before.note
     else:
         name, note = output.stem if remote else output.resolve().name, ""
-    made = (taken.vectors, taken.clips, reader.model.fingerprint)
-    named = {"name": args.name or name, "note": args.note or note}
-    if remote:
-        milvus.save(args.output, *made, **named)
-    else:
-        Gallery.build(*made, **named).save(output)
-    work.unlink(missing_ok=True)
+    taken = make_gallery(
+        opened(args.checkpoint),
+        clips,
+        args.output,
+        name=args.name or name,
+        note=args.note or note,
+        source=args.source,
+        examine=cluster.examine(args.checkpoint or CHECKPOINT) if args.engine == "ray" else None,
+        say=say,
+        watch=functools.partial(tqdm, desc="clips", file=sys.stderr),
+    )
     return {
         "gallery": str(args.output if remote else output),
         "clips": len(taken.clips),
@@ -245,18 +232,3 @@ def embed(args: Namespace) -> dict[str, Any]:
     with replacing(args.output) as part, part.open("wb") as file:
         np.savez(file, ids=ids, vectors=vectors)
     return {"output": str(args.output), "count": len(ids), "dim": vectors.shape[1]}
-
-
-def _refuse_loss(source: Path, output: Path, skipped: dict[str, str]) -> None:
-    """Refuse to save over the manifest that was read if clips that it lists would be lost."""
-    from raclap.corpus import read_manifest
-    from raclap.index import MANIFEST
-
-    manifest = output / MANIFEST
-    if source in (output, manifest) and manifest.is_file():
-        lost = skipped.keys() & {clip.id for clip in read_manifest(manifest, present=False)}
-        if lost:
-            raise InputError(
-                f"{len(lost)} clips of {manifest} cannot be used ({min(lost)!r} is one) and would "
-                "be lost from it; take them out of it, or give another --output."
-            )

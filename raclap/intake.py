@@ -1,8 +1,8 @@
-"""A folder of audio or a manifest becomes vectors and measured levels, ready for a gallery.
+"""A folder of audio or a manifest becomes vectors and measured levels, and these a saved gallery.
 
 A file that cannot be used is named and skipped; an interrupted run goes on where it stopped, from
-a work file of finished clips. Deliberately not here: searching, how a gallery is stored, and other
-machines (``cluster``).
+a work file of finished clips. Deliberately not here: searching, how a gallery is stored (``index``,
+``milvus``), and other machines (``cluster``).
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from raclap import audio, prosody
+from raclap import audio, milvus, prosody
 from raclap.config import InputError
 from raclap.corpus import HEARD, Clip, measured, read_manifest
 from raclap.files import claim
-from raclap.index import CARD, MANIFEST
+from raclap.index import CARD, MANIFEST, Gallery
 from raclap.reading import Reader, encode_clips, likeliest
 
 EDITION = 2  # raised when more, or something else, is found in the same clip by the same model
@@ -129,6 +129,70 @@ def _listed(manifest: Path, say: Callable[[str], None]) -> list[Clip]:
 
 # Clips by the keys of their findings -> key, and the finding or why there is none.
 Examine = Callable[[Mapping[str, Clip]], Iterator[tuple[str, Finding | str]]]
+
+
+def make_gallery(
+    reader: Reader,
+    clips: Sequence[Clip],
+    output: str | Path,
+    *,
+    name: str,
+    note: str = "",
+    source: Path | None = None,
+    examine: Examine | None = None,
+    say: Callable[[str], None] = lambda sentence: None,
+    watch: Callable[..., Iterable[Any]] = lambda done, **_: done,
+) -> Intake:
+    """Take in clips and save them as a gallery; a run that was stopped or killed goes on.
+
+    Args:
+        reader: as for `take_in`.
+        clips: likewise.
+        output: folder, or address in Milvus; a gallery that is there is replaced.
+        name: what to call the gallery.
+        note: what a listener should know.
+        source: where the clips were found, if its manifest may be the one that is replaced.
+        examine: as for `take_in`.
+        say: likewise.
+        watch: likewise.
+
+    Raises:
+        InputError: none of the clips can be used, some that the replaced manifest lists cannot, or
+            nothing can be saved there.
+    """
+    remote, folder = milvus.is_address(output), Path(output).absolute()
+    work = Path(f".{folder.name}{WORK}").absolute() if remote else folder / WORK
+    taken = take_in(reader, clips, work, examine=examine, say=say, watch=watch)
+    if not taken.clips:
+        work.unlink()
+        if not remote:
+            with contextlib.suppress(OSError):  # a folder that was made for it alone
+                folder.rmdir()
+        why = next(iter(taken.skipped.values()))
+        if len(clips) == 1:
+            raise InputError(f"The only clip cannot be used: {why}")
+        raise InputError(f"None of the {len(clips):,} clips can be used; the first: {why}")
+    made = (taken.vectors, taken.clips, reader.model.fingerprint)
+    if remote:
+        milvus.save(output, *made, name=name, note=note)
+    else:
+        if source:
+            _refuse_loss(source.absolute(), folder, taken.skipped)
+        Gallery.build(*made, name=name, note=note).save(folder)
+    work.unlink(missing_ok=True)
+    return taken
+
+
+def _refuse_loss(source: Path, output: Path, skipped: Mapping[str, str]) -> None:
+    """Refuse to save over the manifest that was read if clips that it lists would be lost."""
+    manifest = output / MANIFEST
+    if source in (output, manifest) and manifest.is_file():
+        lost = skipped.keys() & {clip.id for clip in read_manifest(manifest, present=False)}
+        if lost:
+            raise InputError(
+                f"{len(lost)} clips of {manifest} cannot be used ({min(lost)!r} is one) and would "
+                "be lost from it; take them out of it, or give another --output."
+            )
 
 
 def take_in(

@@ -27,7 +27,7 @@ from raclap.corpus import Clip
 from raclap.files import cache
 from raclap.homes import HOMES, Home, begun, complete, fetch
 from raclap.index import CARD, Card, Gallery, read_card
-from raclap.intake import WORK, find_clips, take_in
+from raclap.intake import find_clips, make_gallery
 from raclap.search import Engine
 from raclap.unpack import Limits, unpack
 
@@ -275,7 +275,6 @@ class Shelf:
 
     def _index(self, job: Job, clips: Sequence[Clip], name: str, title: str, note: str) -> None:
         """Encode and measure clips and put the gallery on the shelf."""
-        root = self._place(name)
 
         def watched(findings: Iterable[Any], *, initial: int, total: int) -> Iterator[Any]:
             job.watch("Indexing", initial, total)
@@ -283,20 +282,11 @@ class Shelf:
                 yield finding  # kept before the job may stop
                 job.watch("Indexing", done, total)
 
-        reader = self.first.reader
-        taken = take_in(reader, clips, root / WORK, watch=watched)
-        if not taken.clips:
-            why = next(iter(taken.skipped.values()))
-            if len(clips) == 1:
-                raise InputError(f"Its only clip cannot be used: {why}")
-            raise InputError(f"None of the {len(clips):,} clips can be used; the first: {why}")
+        taken = make_gallery(
+            self.first.reader, clips, self._place(name), name=title, note=note, watch=watched
+        )
         # A page speaks UTF-8; the name of a file may be anything.
         job.skipped = [id.encode(errors="replace").decode() for id in taken.skipped]
-        gallery = Gallery.build(
-            taken.vectors, taken.clips, reader.model.fingerprint, name=title, note=note
-        )
-        gallery.save(root)
-        (root / WORK).unlink()
         job.watch("Drawing", 0, None)
         _ = self[name].sketch  # before the first visitor has to wait for it
 

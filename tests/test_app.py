@@ -6,10 +6,10 @@ import importlib.util
 import signal
 import subprocess
 import sys
-from argparse import Namespace
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import gradio as gr
 import pytest
@@ -18,8 +18,12 @@ from conftest import make_engine
 from stub import write_voice
 
 import app
-from raclap import command
+from raclap import intake
+from raclap.corpus import Clip
+from raclap.index import Gallery
+from raclap.intake import Intake, make_gallery
 from raclap.interface import launch_options
+from raclap.reading import Reader
 from raclap.search import Engine
 from raclap.shelf import Shelf
 
@@ -64,24 +68,28 @@ def test_help_needs_neither_torch_nor_gradio() -> None:
     assert "usage: python app.py" in done.stdout
 
 
+@pytest.mark.usefixtures("model")
 def test_a_folder_of_audio_is_indexed_once_and_again_when_it_changes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     made: list[Path] = []
 
-    def index(args: Namespace) -> None:
-        made.append(args.output)
-        args.output.mkdir(parents=True)
-        (args.output / "gallery.json").touch()
+    def making(reader: Reader, clips: list[Clip], output: Path, **named: Any) -> Intake:
+        made.append(output)
+        return make_gallery(reader, clips, output, **named)
 
-    monkeypatch.setattr(command, "index", index)
+    monkeypatch.setattr(intake, "make_gallery", making)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     folder = tmp_path / "mine"
     write_voice(folder / "a.wav")
+    (folder / "b.wav").write_bytes(b"no audio")
     first = app.indexed(str(folder), "model")
     assert app.indexed(str(folder), "model") == first
     assert made == [Path(first)]
     assert Path(first).is_relative_to(tmp_path / "cache")
+    assert "Skipped b.wav: " in capsys.readouterr().err
+    gallery = Gallery.load(first)
+    assert (gallery.name, gallery.note, [*gallery.rows]) == ("mine", "", ["a.wav"])
     write_voice(folder / "b.wav", f0_hz=200)
     assert app.indexed(str(folder), "model") != first
     for gender in ("male", "female"):
@@ -90,14 +98,10 @@ def test_a_folder_of_audio_is_indexed_once_and_again_when_it_changes(
     assert len(made) == 4
 
 
+@pytest.mark.usefixtures("model")
 def test_of_a_changed_folder_the_older_gallery_is_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def index(args: Namespace) -> None:
-        args.output.mkdir(parents=True)
-        (args.output / "gallery.json").touch()
-
-    monkeypatch.setattr(command, "index", index)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     folder, namesake = tmp_path / "mine", tmp_path / "others" / "mine"
     kept = []

@@ -36,7 +36,7 @@ LEARNING = (
 USING = (
     *("facets", "nearest", "ranking", "index", "sketch", "reading", "checkpoint"),
     *("timeline", "evidence", "exhibits"),
-    *("intake", "cluster", "comparison", "milvus", "collection", "search", "shelf"),
+    *("milvus", "intake", "cluster", "comparison", "collection", "search", "shelf"),
     *("words", "sheets", "cards", "portrait", "matrix", "reasons", "atlas", "stock", "snippets"),
     *("answers", "widgets", "finder", "listener", "blender", "pairs", "panel"),
     *("explorer", "curator", "interface"),

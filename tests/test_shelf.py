@@ -147,7 +147,7 @@ def test_our_own_fault_is_logged_and_told_without_detail(shelf, monkeypatch, cap
     def fail(*inputs, **options):
         raise ZeroDivisionError("secret detail")
 
-    monkeypatch.setattr(room, "take_in", fail)
+    monkeypatch.setattr(room, "make_gallery", fail)
     job = shelf.take_corpus("ravdess")
     settled(shelf)
     assert "secret" not in job.error
@@ -238,6 +238,19 @@ def test_what_could_not_be_used_is_named(shelf, tmp_path):
     job.skipped = ["<b>.wav"]
     said = "mixed: ready. 1 clip could not be used: &lt;b&gt;.wav."
     assert progress(job, ready=True, title="mixed") == f"<p>{said}</p>"
+
+
+@pytest.mark.parametrize(
+    ("count", "sentence"), [(1, "The only clip cannot"), (2, "None of the 2 clips can be used;")]
+)
+def test_a_folder_of_which_nothing_can_be_used_leaves_nothing(shelf, tmp_path, count, sentence):
+    (tmp_path / "bad").mkdir()
+    for number in range(count):
+        (tmp_path / "bad" / f"{number}.wav").write_bytes(b"no audio")
+    name = shelf.take_folder(str(tmp_path / "bad"))
+    settled(shelf)
+    assert shelf.jobs[name].error.startswith(sentence)
+    assert not (shelf.folder / name).exists()
 
 
 def test_a_bad_zip_leaves_nothing(shelf, tmp_path):
