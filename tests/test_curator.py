@@ -257,6 +257,7 @@ def test_each_of_ones_own_is_searched_and_deleted(
     expect(page.locator(".trouble")).to_have_count(0)
     button(page, "Delete now").last.click()
     expect(_announced(page)).to_have_text("my voices (2 clips) is deleted.")
+    expect(page.locator(".owned li")).to_have_count(1)  # the list follows the announcement
     expect(page.locator(".owned li")).to_contain_text(["other (2"])
     button(page, "Search it").click()
     expect(page.locator(".masthead .gallery")).to_contain_text("2 clips in the gallery “other”")
