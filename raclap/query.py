@@ -70,6 +70,7 @@ _UTMOST = (
 _CLOSE = re.compile(r"(?<=[^\W\d_])([,;!?])(?=[^\W\d_])")  # a mark that lacks its space
 _CHOICE = re.compile(r"[\s,/]*(?:or|and|/)\s+(?:an?\s+|the\s+)?|\s*/\s*")  # between two genders
 _VOICE = re.compile(r" (?:voice|speaker|narrator|actor)s?\b")  # as after "male or female"
+_COMPARED = re.compile(r"\bmore (?=[a-z])|\b([a-z]{2,})er\b")
 _STILL = {"neutral", "calm", "contentment", "serenity"}  # the extreme of these is not intense
 _DEGREES = ("degree", "utter", "modifier")
 _JOINTS = re.compile(
@@ -333,16 +334,23 @@ def positive(text: str) -> str:
     Returns:
         The text with "more" dropped; words without a known positive stay.
     """
-    words = re.sub(r"\bmore (?=[a-z])", "", text, flags=re.IGNORECASE)
-    return re.sub(r"\b([a-z]{2,})er\b", _positive, words, flags=re.IGNORECASE)
+    text = clean(text)
+    known = mentions(text)
+
+    def plain(match: re.Match[str]) -> str:
+        if any(each.start <= match.start() and match.end() <= each.stop for each in known):
+            return match[0]  # "a crooner" and "with more air than voice" are no comparatives
+        return _positive(match[1]) or match[0] if match[1] else ""
+
+    return _COMPARED.sub(plain, text)
 
 
-def _positive(match: re.Match[str]) -> str:
-    stem = match[1].lower()
+def _positive(stem: str) -> str:
+    """Return the word of which this, with "er", is the comparative; none if it is not known."""
     # angri-er, loud-er, strang-er, sadd-er
     forms = [re.sub("i$", "y", stem), stem, f"{stem}e", re.sub(r"(.)\1$", r"\1", stem)]
     # "man" is a word, too, but no "manner" of being one.
-    return next((form for form in forms if mentioned(form).known.keys() - {"gender"}), match[0])
+    return next((form for form in forms if mentioned(form).known.keys() - {"gender"}), "")
 
 
 _Phrases = Mapping[tuple[str, ...], tuple[str, str]]

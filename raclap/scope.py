@@ -78,10 +78,11 @@ def within(text: str) -> tuple[str, tuple[str, ...]]:
         text without any is as it was.
     """
     cleaned = clean(text)
-    plain = _without_accents(cleaned)
-    native = _LANGUAGES.sub("", plain)
-    rest = _YEARS.sub("", native)
-    named = (plain != cleaned, native != plain, rest != native or _CHILDREN.search(rest))
+    plain = clean(_without_accents(cleaned))
+    native = _without(_LANGUAGES, plain)
+    rest = _without(_YEARS, native)
+    young = _without(_CHILDREN, rest) != rest
+    named = (plain != cleaned, native != plain, rest != native or young)
     topics = tuple(topic for topic, is_named in zip(_TOPICS, named, strict=True) if is_named)
     return text if rest == cleaned else _mended(rest), topics
 
@@ -106,6 +107,17 @@ def _mended(rest: str) -> str:
     rest = re.sub(r" (?=[,.;:!?])", "", clean(rest))
     rest = _ARTICLE.sub(_article, re.sub(r"\b(an?|the), ", r"\1 ", rest))
     return _LOOSE.sub("", re.sub(r"^(?:[ ,.;:!?-]+|(?:and|or|but) )+", "", rest)) or NOTHING
+
+
+def _without(pattern: re.Pattern[str], cleaned: str) -> str:
+    """Take out what matches, but not of a wording: who is "missing an old friend" is sad."""
+    worded = [each for each in mentions(cleaned) if each.attribute != "gender"]
+
+    def kept(match: re.Match[str]) -> str:
+        start, stop = match.span()
+        return match[0] if any(m.start <= start and stop <= m.stop for m in worded) else ""
+
+    return clean(pattern.sub(kept, cleaned))
 
 
 def _without_accents(cleaned: str) -> str:

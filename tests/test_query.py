@@ -198,10 +198,20 @@ def test_all_values_are_named_in_order():
         ("Sadder, more gentle", "sad, gentle"),
         ("a woman whispering under her breath", "a woman whispering under her breath"),
         ("in the manner of a listener", "in the manner of a listener"),
+        ("a crooner, calmer", "a crooner, calm"),
+        ("with more air than voice, more sad", "with more air than voice, sad"),
     ],
 )
 def test_a_comparative_is_read_as_its_positive(asked, known):
     assert positive(asked) == known
+
+
+def test_what_a_wording_says_is_no_comparative():
+    for attribute, value in EVERY_VALUE:
+        for pool in (lexicon.WIDE, "unseen"):
+            for wording in lexicon.wordings(attribute, value, pool):
+                text = wording.text.replace("{their}", "their")
+                assert mentioned(positive(text)) == mentioned(text), text
 
 
 def test_clauses_part_what_is_said():

@@ -9,7 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from raclap import lexicon
+from raclap.query import mentioned
 from raclap.scope import remarks, within
+from raclap.style import EVERY_VALUE
 
 
 @pytest.mark.parametrize(
@@ -148,3 +151,15 @@ def test_no_english_query_is_taken_for_another_language(name):
     assert not [said for said in told if any("Hardly" in one for one in said)]
     assert not remarks("", ())
     assert not remarks("12, ...", ())
+
+
+def test_what_a_wording_says_stays():
+    """Who is "missing an old friend" is sad, and "as if it were all greek" names no language."""
+    for attribute, value in EVERY_VALUE:
+        for pool in (lexicon.WIDE, "unseen"):
+            for wording in lexicon.wordings(attribute, value, pool):
+                rest, topics = within(wording.text)
+                if topics and attribute != "gender":
+                    assert mentioned(rest) == mentioned(wording.text), wording.text
+    assert within("missing an old friend") == ("missing an old friend", ())
+    assert within("an old man missing an old friend")[1] == ("ages",)
