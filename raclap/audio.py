@@ -17,6 +17,7 @@ import soundfile
 
 from raclap.config import InputError
 
+EDITION = 1  # raised when a recording becomes another waveform: what was kept of it is out of date
 RATE_HZ = 16_000
 MIN_SECONDS = 0.1
 MAX_SECONDS = 600.0
@@ -254,7 +255,7 @@ def _resampled(mono: np.ndarray, rate_hz: int) -> np.ndarray:
 
 
 def _raised(mono: np.ndarray) -> np.ndarray:
-    """Raise (S,) at 16 kHz that is quieter than nearly all a model heard, which would hear less."""
+    """Raise what is quieter than nearly all that a model learned from: it would hear less there."""
     return mono * 10 ** (max(0.0, _QUIET_DBFS - _loudest(mono)) / 20)
 
 

@@ -242,7 +242,7 @@ def _shards(
     """Lay out the cache. A folder is named after all that its content depends on."""
     lower = hashlib.sha256()
     config = tower.config
-    read = [VERSION, config.frozen_layers, config.tail_seconds, config.prosody]
+    read = [VERSION, audio.EDITION, config.frozen_layers, config.tail_seconds, config.prosody]
     lower.update(json.dumps(read).encode())
     for module in tower.backbone.frozen:
         for tensor in module.state_dict().values():

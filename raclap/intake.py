@@ -25,7 +25,8 @@ from raclap.files import claim
 from raclap.index import CARD, MANIFEST, Gallery
 from raclap.reading import Reader, encode_clips, likeliest
 
-EDITION = 2  # raised when more, or something else, is found in the same clip by the same model
+# The first is raised when more, or something else, is found in the same clip by the same model.
+EDITION = (2, audio.EDITION)
 WORK = ".indexing.jsonl"  # in the gallery's folder, while it is made
 _LEVELS = ("pitch", "speed", "energy", "phonation")
 _HEARD = 0.7  # a gender or emotion more probable than this is taken to be heard

@@ -67,6 +67,7 @@ _TEACHER = "teacher.safetensors"
 _CHECKSUMS = "checksums.json"
 _MIN_TEMPERATURE = 0.01
 _CLIPS_AT_ONCE = {"cpu": 1, "cuda": 16}  # in the upper layers; padding costs a CPU more
+_CLIPS_HELD = 64  # between the lower layers and the upper ones: 0.1 MB a second of each
 _TEXTS_AT_ONCE = {"cpu": 32, "cuda": 512}
 
 
@@ -151,23 +152,23 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
         """
         speech = replace(self.config.speech, layers=layers)
         new = self._empty(replace(self.config, speech=speech, finished=False))
-        kept = ("speech.backbone.", "text.encoder.")
         calibrated = ("center", "spread")
         state = {
             name: tensor
-            for name, tensor in self.state_dict().items()
-            if name.startswith(kept) or name.endswith(calibrated)
+            for name, tensor in self.unfinished().state_dict().items()
+            if name.startswith(ENCODERS) or name.endswith(calibrated)
         }
         new.load_state_dict(new.state_dict() | state)
         return new
 
     @torch.no_grad()
     def with_levels(self) -> RACLAP:
-        """Return a model that hears as this one does and can learn to heed measured levels."""
-        if self.config.speech.levels:
-            return self
-        speech = replace(self.config.speech, levels=True)
-        new, state = self._empty(replace(self.config, speech=speech)), self.state_dict()
+        """Return an unfinished model that hears as this one does and can learn to heed levels."""
+        plain = self.unfinished()
+        if plain.config.speech.levels:
+            return plain
+        speech = replace(plain.config.speech, levels=True)
+        new, state = plain._empty(replace(plain.config, speech=speech)), plain.state_dict()
         first = "speech.prosody.0.weight"  # what joins is not heeded yet
         wider = torch.zeros_like(new.state_dict()[first])
         wider[:, : state[first].shape[1]] = state[first]
@@ -439,6 +440,11 @@ class RACLAP(nn.Module, PyTorchModelHubMixin):
         """
         if isinstance(clips, str | Path | np.ndarray):
             raise TypeError("encode_speech takes a list of clips: encode_speech([clip])")
+        starts = range(0, len(clips), _CLIPS_HELD)
+        held = [self._encode_speech(clips[start : start + _CLIPS_HELD]) for start in starts]
+        return torch.cat([torch.zeros(0, self.dim), *held])
+
+    def _encode_speech(self, clips: Sequence[str | Path | np.ndarray]) -> Tensor:
         frames, owners, lengths = [], [], []
         for owner, clip in enumerate(clips):
             given = isinstance(clip, np.ndarray)

@@ -41,7 +41,6 @@ _DOUBT = {"intensity": 0.3}
 ANYONE = "a person speaking"  # says nothing of a voice
 _SURE = 0.7  # probability from which a description is taken to say a value
 _TELLING = 0.8  # and a single word to say something of a voice, whatever it is
-_TEXTS_AT_ONCE = 64
 _REMEMBERED = 1_024  # of each kind: about as many kilobytes
 _SPARE = 3  # descriptions that are encoded beyond those that are asked for
 
@@ -82,14 +81,9 @@ def encode_clips(model: RACLAP, waveforms: Sequence[np.ndarray]) -> np.ndarray:
 def text_vectors(
     model: RACLAP, texts: Sequence[str], *, lookup: bool = True, expecting: bool = True
 ) -> np.ndarray:
-    """Return the unit vectors (M, D) float32 of M >= 1 texts, encoded some at a time.
-
-    ``lookup`` and ``expecting`` are as in `RACLAP.understand`.
-    """
-    starts = range(0, len(texts), _TEXTS_AT_ONCE)
-    chunks = [list(texts[start : start + _TEXTS_AT_ONCE]) for start in starts]
-    encoded = [model.encode_text(each, lookup=lookup, expecting=expecting) for each in chunks]
-    return np.concatenate([np.asarray(each, dtype=np.float32) for each in encoded])
+    """Return the unit vectors (M, D) float32 of M texts; see `RACLAP.understand` for the rest."""
+    encoded = model.encode_text(list(texts), lookup=lookup, expecting=expecting)
+    return np.asarray(encoded, dtype=np.float32)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

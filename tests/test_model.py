@@ -450,6 +450,22 @@ def test_fresh_heads_stand_over_the_same_encoders(model):
         assert not torch.equal(again[name], found[name])
 
 
+def test_fresh_heads_and_levels_stand_over_the_towers_of_a_finished_model(voices):
+    done = RACLAP.create(replace(preset("tiny").model, finished=True)).eval()
+    assert done.with_fresh_heads().finish is None
+    able = done.with_levels().eval()
+    assert able.finish is None
+    assert able.config.speech.levels
+    torch.testing.assert_close(able.encode_speech(voices), done.unfinished().encode_speech(voices))
+
+
+def test_many_clips_are_heard_some_at_a_time(model, voices, monkeypatch):
+    together = model.encode_speech(voices)
+    monkeypatch.setattr("raclap.model._CLIPS_HELD", 2)
+    assert torch.equal(model.encode_speech(voices), together)
+    assert model.encode_speech([]).shape == (0, model.dim)
+
+
 def test_fresh_heads_may_heed_other_hidden_states(model, voices):
     deaf = model.with_fresh_heads(PROSODY_ALONE)
     assert deaf.config.speech.layers == PROSODY_ALONE
