@@ -199,16 +199,16 @@ class Reader:
     def against(self, unwanted: str) -> np.ndarray:
         """Return the (D,) unit vector whose cosine counts against a clip.
 
-        Of a whisper it leads there from a voice: taken for itself it takes what is quiet or calm
-        along. Women and men are unlike enough, and an emotion has more than one other.
+        Of a level or a phonation it leads there from that attribute's values on average: taken for
+        itself, "loud" takes along all that whispers do not have, and "whispered" what is calm.
+        Women and men are unlike enough, and an emotion has more than one other.
         """
 
         def encoded() -> np.ndarray:
-            texts = [unwanted]
-            if query.mentioned(self.model.clean(unwanted)).known == {"phonation": "whispered"}:
-                texts.append("voiced")
-            first, *others = text_vectors(self.model, texts, expecting=False)
-            vector = first - np.sum(others, axis=0)
+            (vector,) = text_vectors(self.model, [unwanted], expecting=False)
+            named = query.mentioned(self.model.clean(unwanted)).known.keys()
+            if len(named) == 1 and named <= {*_MEASURED, "phonation"}:
+                vector = vector - self.classes[min(named)].mean(axis=0)
             return vector / np.linalg.norm(vector)
 
         return _recalled(self._unwanted, unwanted, encoded)
