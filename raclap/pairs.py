@@ -7,7 +7,6 @@ the tables (`matrix`), their pictures (`heatmaps`).
 from __future__ import annotations
 
 import base64
-import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from urllib.parse import quote
 import gradio as gr
 from markupsafe import Markup
 
-from raclap import canvas, heatmaps, wording
+from raclap import canvas, heatmaps
 from raclap.answers import address, told
 from raclap.comparison import Comparison
 from raclap.config import InputError, RelationConfig
@@ -38,7 +37,7 @@ from raclap.widgets import (
     clip_choices,
     markup,
 )
-from raclap.words import name
+from raclap.words import described, name
 
 _MOST = 24
 _PARTLY = (
@@ -166,7 +165,7 @@ def pairs(shelf: Shelf, gallery: gr.Textbox, relate: Told) -> tuple[Fitting, gr.
             raise InputError("Choose clips first; the descriptions are composed from them.")
         rows = [engine.gallery.rows[id] for id in ids]
         clips = [engine.gallery.clips[row] for row in rows]
-        said = [wording.describe(clip.style, random.Random(clip.id)).text for clip in clips]
+        said = [described(clip.style) for clip in clips]
         return "\n".join(dict.fromkeys(said))
 
     def add(engine: Engine, ids: list[str], said: gr.EventData) -> list[str]:

@@ -16,11 +16,13 @@ from raclap.timeline import Moment
 from raclap.words import TITLES, signed, word
 
 _SURELY = ((0.85, "very likely"), (0.6, "likely"), (0.35, "possibly"), (0.0, "perhaps"))
-_LIKELY = ((0.85, "very likely"), (0.6, "likely"), (0.35, "possible"), (0.1, "less likely"))
+_UNSURE = 0.35
+_LIKELY = ((0.85, "very likely"), (0.6, "likely"), (_UNSURE, "possible"), (0.1, "less likely"))
 _READING = Markup(
     '<section class="reading"><h2>How it is spoken</h2><p class="sentence">{sentence}</p>'
-    '<p class="legend">What the model hears, likeliest first, and what was measured in the sound.'
-    '</p><div class="attributes">{attributes}</div><h2>Descriptions that fit best</h2>'
+    '<p class="legend">What the model hears, likeliest first, and what was measured in the sound. '
+    "Near the border of two levels they may differ.</p>"
+    '<div class="attributes">{attributes}</div><h2>Descriptions that fit best</h2>'
     '<p class="legend">Composed from what was heard; the number is the cosine with the clip.</p>'
     '<ol class="described">{descriptions}</ol></section>'
 )
@@ -62,7 +64,8 @@ def sentence(read: Reading) -> str:
     whispers = best["phonation"][0] == "whispered" and "pitch" not in read.levels
     manner = "whispering" if whispers else "speaking"
     levels = [
-        f"{word(name, level.value)} ({_measured(level)})" for name, level in read.levels.items()
+        f"{word(name, level.value)}{_among(name, gender)} ({_measured(level)})"
+        for name, level in read.levels.items()
     ]
     said = f"Sounds like a {gender} {manner}, {_first(_SURELY, share)} {word('emotion', emotion)}"
     return f"{said}: {', '.join(levels)}." if levels else f"{said}."
@@ -75,7 +78,7 @@ def portrait(read: Reading) -> Markup:
         attributes=Markup("").join(
             _ATTRIBUTE.format(
                 TITLES[attribute],
-                _beside(read.levels.get(attribute)),
+                _beside(attribute, read.levels.get(attribute)),
                 _chances(attribute, chances),
             )
             for attribute, chances in read.attributes.items()
@@ -137,6 +140,13 @@ def _first(scale: Sequence[tuple[float, str]], share: float) -> str:
     return next((words for least, words in scale if share >= least), "unlikely")
 
 
+def _likely(share: float, place: int) -> str:
+    """Put a share into words; the first of many may have little, and no other has more."""
+    if not place and share < _UNSURE:
+        return "likeliest, but unsure"
+    return _first(_LIKELY, share)
+
+
 def _line(
     name: str,
     points: Sequence[tuple[float, float]],
@@ -161,21 +171,30 @@ def _line(
     )
 
 
+def _among(attribute: str, gender: str) -> str:
+    """Say whose range a level is told by; others than pitch are alike for all."""
+    return f" for a {gender}" if attribute == "pitch" else ""
+
+
 def _measured(level: Level) -> str:
+    if level.unit == "dB":  # of vocal effort, from that of the median clip
+        side = "below" if level.number < 0 else "above"
+        return f"{signed(abs(level.number), 1)} dB {side} a usual voice"
     number = signed(level.number, 0 if level.unit == "Hz" else 1)
     return f"{number} {level.unit.replace('/s', ' a second')}"
 
 
-def _beside(level: Level | None) -> Markup:
+def _beside(attribute: str, level: Level | None) -> Markup:
     if level is None:
         return Markup("")
-    return Markup('<span class="measured">{}, measured</span>').format(_measured(level))
+    said = f"{word(attribute, level.value)}, {_measured(level)}"
+    return Markup('<span class="measured">measured: {}</span>').format(said)
 
 
 def _chances(attribute: str, chances: dict[str, float]) -> Markup:
     ranked = sorted(chances.items(), key=lambda item: -item[1])[:_SHOWN]
     return Markup("").join(
-        _CHANCE.format(word(attribute, value), meter(share), 100 * share, _first(_LIKELY, share))
+        _CHANCE.format(word(attribute, value), meter(share), 100 * share, _likely(share, at))
         for at, (value, share) in enumerate(ranked)
         if share >= _WORTH_SAYING or at < 2
     )

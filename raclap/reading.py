@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import random
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +19,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from raclap import audio, denial, glossary, prosody, query, style, wording
+from raclap import audio, denial, glossary, prosody, query, style, wording, words
 from raclap.config import InputError
 from raclap.files import keeping
 from raclap.style import ATTRIBUTES, EVERY_VALUE, LEVELS, SIZES, VALUES, Style
@@ -42,6 +41,13 @@ ANYONE = "a person speaking"  # says nothing of a voice
 _SURE = 0.7  # probability from which a description is taken to say a value
 _TELLING = 0.8  # and a single word to say something of a voice, whatever it is
 _REMEMBERED = 1_024  # of each kind: about as many kilobytes
+# Attributes that descriptions of a clip mention.
+_SAID = (
+    ATTRIBUTES,
+    ("gender", "emotion"),
+    ("gender", "emotion", "intensity", "phonation"),
+    ("gender", "pitch", "speed", "energy", "phonation"),
+)
 _SPARE = 3  # descriptions that are encoded beyond those that are asked for
 
 
@@ -259,7 +265,7 @@ class Reader:
         top: int,
     ) -> list[tuple[str, float]]:
         """Compose descriptions from what is plausible; (text, cosine), best first."""
-        said = {each.text: each.style for each in _compose(_plausible(attributes, named))}
+        said = dict(_compose(_plausible(attributes, named)))
         # Encoding takes most of the time, so only what will be among the best is encoded.
         likely = sorted(said, key=lambda text: -self._nearness(said[text], vector))
         texts = likely[: top + _SPARE]
@@ -363,10 +369,10 @@ def _plausible(attributes: dict[str, dict[str, float]], named: dict[str, str]) -
                 yield replace(best, **{name: near})
 
 
-def _compose(styles: Iterator[Style]) -> Iterator[wording.Description]:
-    """Yield a full and two shorter wordings of each style, always the same ones."""
+def _compose(styles: Iterator[Style]) -> Iterator[tuple[str, Style]]:
+    """Yield a full and some shorter descriptions of each style, and what each says."""
     for each in styles:
-        rng = random.Random(repr(each))
-        yield wording.describe(each, rng)
-        for count in (2, 3):
-            yield wording.partial(each, rng, count=count)
+        for names in _SAID:
+            said = Style(**{name: value for name, value in each.known.items() if name in names})
+            if said.known:
+                yield words.described(said), said

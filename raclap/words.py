@@ -1,16 +1,16 @@
-"""Words for clips and values, as a page says them.
+"""Words for clips, styles and values, as a page says them.
 
-In: attributes, values, clips. Out: short plain text. Deliberately not here: descriptions that the
-model reads (``wording``), HTML.
+In: attributes, values, styles, clips. Out: short plain text. Deliberately not here: descriptions
+that a model learns from (``wording``), HTML.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 
 from raclap.corpus import Clip
-from raclap.style import ATTRIBUTES
+from raclap.style import ATTRIBUTES, Style
 
 TITLES = {name: name.capitalize() for name in ATTRIBUTES} | {
     "phonation": "Voicing",
@@ -51,8 +51,10 @@ _WORDS = {
     "intensity": {"low": "mild", "normal": "moderate", "strong": "intense"},
     "pitch": {"low": "low pitch", "medium": "mid pitch", "high": "high pitch"},
     "speed": {"low": "slow", "medium": "medium pace", "high": "fast"},
-    "energy": {"low": "quiet", "medium": "medium effort", "high": "loud"},
+    "energy": {"low": "quiet", "medium": "medium loudness", "high": "loud"},
 }
+_DEGREES = {"low": "slightly", "strong": "very"}
+_UNMOVED = ("", "neutral")  # emotions of no degree
 ORDER = ("emotion", "intensity", "gender", "pitch", "speed", "energy", "phonation")
 
 
@@ -64,6 +66,25 @@ def word(attribute: str, value: str) -> str:
 def listed(values: Mapping[str, str]) -> str:
     """Return values by attribute as one would list them: "woman, high pitch"."""
     return ", ".join(word(*item) for item in values.items())
+
+
+def described(style: Style, names: Container[str] = ATTRIBUTES) -> str:
+    """Describe a style, or these attributes of it: "a very sad woman, low pitch, whispering".
+
+    A grammar can say it in many ways, but calls adults girls and fathers; nobody's age is heard.
+    """
+    known = {name: value for name, value in style.known.items() if name in names}
+    degree, emotion = known.pop("intensity", ""), known.pop("emotion", "")
+    who = [
+        "" if emotion in _UNMOVED else _DEGREES.get(degree, ""),
+        word("emotion", emotion),
+        word("gender", known.pop("gender", "person")),
+    ]
+    person = " ".join(filter(None, who))
+    if known.pop("phonation", "") == "whispered":
+        person = f"{person}, whispering"
+    article = "an" if person[0] in "aeiou" else "a"
+    return ", ".join([f"{article} {person}", *(word(*each) for each in known.items())])
 
 
 def heading(attribute: str, clips: Iterable[Clip]) -> str:

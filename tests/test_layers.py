@@ -34,10 +34,10 @@ LEARNING = (
     *("curves", "results", "differences", "train", "study", "negating", "finishing"),
 )
 USING = (
-    *("facets", "nearest", "ranking", "index", "sketch", "reading", "checkpoint"),
+    *("facets", "nearest", "ranking", "index", "sketch", "words", "reading", "checkpoint"),
     *("timeline", "evidence", "exhibits"),
     *("milvus", "intake", "cluster", "comparison", "collection", "search", "shelf"),
-    *("words", "sheets", "cards", "portrait", "matrix", "reasons", "atlas", "stock", "snippets"),
+    *("sheets", "cards", "portrait", "matrix", "reasons", "atlas", "stock", "snippets"),
     *("answers", "widgets", "finder", "listener", "blender", "pairs", "panel"),
     *("explorer", "curator", "interface"),
 )

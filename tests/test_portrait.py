@@ -45,8 +45,8 @@ def moments(*shares: float) -> list[Moment]:
 
 def test_probabilities_and_levels_are_said_in_words_and_numbers() -> None:
     html = str(portrait(READ))
-    assert "231 Hz" in html
-    assert "−4.0 dB" in html
+    assert ">measured: high pitch, 231 Hz<" in html
+    assert ">measured: quiet, 4.0 dB below a usual voice<" in html
     assert html.index(">angry<") < html.index(">happy<")
     assert ">sad<" not in html  # only the four likeliest of many values
     assert "90 %" in html
@@ -54,10 +54,17 @@ def test_probabilities_and_levels_are_said_in_words_and_numbers() -> None:
     assert html.index("a furious voice") < html.index("a sad voice")
 
 
+def test_what_is_likeliest_of_many_is_not_said_to_be_less_likely() -> None:
+    shares = {"emotion": {"sad": 0.28, "calm": 0.26, "bored": 0.24, "angry": 0.22}}
+    html = str(portrait(replace(READ, attributes=READ.attributes | shares)))
+    said = re.findall(r'class="likely">([^<]+)<', html)
+    assert said[2:6] == ["likeliest, but unsure", *["less likely"] * 3]
+
+
 def test_one_sentence_sums_up() -> None:
     assert sentence(READ) == (
-        "Sounds like a woman speaking, very likely angry: high pitch (231 Hz), slow (3.1 syllables "
-        "a second), quiet (−4.0 dB)."
+        "Sounds like a woman speaking, very likely angry: high pitch for a woman (231 Hz), slow "
+        "(3.1 syllables a second), quiet (4.0 dB below a usual voice)."
     )
     unsure = replace(
         READ,

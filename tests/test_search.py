@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from safetensors import SafetensorError
 from stub import StubModel, write_voice
 
 from raclap import audio, intake, reading, timeline, wording
@@ -259,8 +258,9 @@ def test_a_comparison_holds_clips_against_texts(engine, clips, tmp_path):
 
 def test_what_is_not_wanted_is_subtracted(engine, clips):
     hits = engine.search_text("a low voice", top=6, without="someone loud")
-    texts = engine.model.encode_text(["a low voice", "someone loud"]).numpy()
-    low, loud = texts @ engine.gallery.vectors.T
+    low, loud = engine.model.encode_text(["a low voice", "someone loud"]).numpy()
+    loud -= engine.reader.classes["energy"].mean(axis=0)  # "loud" has much that any voice has
+    low, loud = np.stack([low, loud / np.linalg.norm(loud)]) @ engine.gallery.vectors.T
     expected = dict(zip((c.id for c in clips), (low - np.maximum(loud, 0)).tolist(), strict=True))
     assert [hit.clip.id for hit in hits] == sorted(expected, key=expected.get, reverse=True)
     assert [hit.score for hit in hits] == pytest.approx(sorted(expected.values(), reverse=True))
@@ -337,17 +337,14 @@ def test_a_comparison_of_nothing_is_refused(engine):
         engine.compare(["v90"], [])
 
 
-@pytest.mark.parametrize("error", [OSError, ValueError, KeyError, RuntimeError, SafetensorError])
-def test_a_checkpoint_that_does_not_load_is_named(tmp_path, monkeypatch, error):
+@pytest.mark.parametrize("error", [OSError, ValueError, RuntimeError])
+def test_a_checkpoint_that_is_nowhere_is_named(tmp_path, monkeypatch, error):
     def fail(_: str) -> None:
         raise error("no tensor\nlong story")
 
     room = types.ModuleType("raclap.model")
     room.RACLAP = types.SimpleNamespace(from_pretrained=fail)
     monkeypatch.setitem(sys.modules, "raclap.model", room)
-    with pytest.raises(InputError, match=r"damaged.*--checkpoint") as damaged:
-        open_reader(tmp_path)
-    assert "\n" not in str(damaged.value)
     with pytest.raises(InputError, match=r"no checkpoint.*nowhere.*--checkpoint"):
         open_reader(tmp_path / "nowhere")
 
