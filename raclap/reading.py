@@ -48,6 +48,9 @@ _SAID = (
     ("gender", "emotion", "intensity", "phonation"),
     ("gender", "pitch", "speed", "energy", "phonation"),
 )
+# How much of what its values have in common does not count against a clip: with all of it levels
+# that are not wanted are found again.
+_COMMON = {"pitch": 0.5, "speed": 0.5, "energy": 0.5, "phonation": 1.0}
 _SPARE = 3  # descriptions that are encoded beyond those that are asked for
 
 
@@ -205,16 +208,17 @@ class Reader:
     def against(self, unwanted: str) -> np.ndarray:
         """Return the (D,) unit vector whose cosine counts against a clip.
 
-        Of a level or a phonation it leads there from that attribute's values on average: taken for
-        itself, "loud" takes along all that whispers do not have, and "whispered" what is calm.
-        Women and men are unlike enough, and an emotion has more than one other.
+        Of a level or a phonation that is named alone, what that attribute's values have in common
+        is taken off: "loud" takes along all that whispers lack, and "whispered" what is calm. Women
+        and men are unlike enough, and an emotion has more than one other.
         """
 
         def encoded() -> np.ndarray:
             (vector,) = text_vectors(self.model, [unwanted], expecting=False)
             named = query.mentioned(self.model.clean(unwanted)).known.keys()
-            if len(named) == 1 and named <= {*_MEASURED, "phonation"}:
-                vector = vector - self.classes[min(named)].mean(axis=0)
+            for attribute in named if len(named) == 1 else ():
+                share = _COMMON.get(attribute, 0.0)
+                vector = vector - share * self.classes[attribute].mean(axis=0)
             return vector / np.linalg.norm(vector)
 
         return _recalled(self._unwanted, unwanted, encoded)
