@@ -7,7 +7,6 @@ sentence that says what to do.
 
 from __future__ import annotations
 
-import argparse
 import functools
 import hashlib
 import importlib.util

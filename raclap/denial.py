@@ -36,7 +36,7 @@ _NOT = re.compile(
     # "If not angry" means that it may be.
     rf"(?<!\bif )(?<!\bor )(?<!\bno )(?<!\bwhy )(?<!\bcare )\b(?!(?:{_FIRM})\b)(?:"
     r"not|no|nobody|never|nothing|less|neither|nor|without|w/o|cannot|hardly|scarcely|minus|except"
-    r"|(?:is|are|was|were|does|do|did|has|have|had|wo|would|should|could|must|need)n'?t|ain't"
+    r"|(?:is|are|was|were|does|do|did|has|have|had|wo|would|should|could|must|need|ai)n'?t"
     r"|avoid|avoiding|exclude|excluding|used to be"
     r"|(?:any|every)(?:thing|one|body) but|(?:rather|other) than|instead of|far from|none|zero"
     r"|devoid of"
@@ -44,10 +44,10 @@ _NOT = re.compile(
     r")\b"
 )
 _OPPOSITE = re.compile(r"\b(not )?(?:un([a-z]{4,})|([a-z]{4,})less)\b")
-_NON = re.compile(r"\bnon[- ](?=[a-z])")
+_NON = re.compile(r"\b(?:non[- ]|un-)(?=[a-z])")
 # What denies otherwise than by a word before it: "angry -loud", "more sad than angry".
 _OTHERWISE = (
-    (re.compile(r"(?<=\s)-(?=[a-z])"), "not "),  # as search engines have it
+    (re.compile(r"(?:(?<=\s)-|(?<!\S)!)(?=[a-z])"), "not "),  # as search engines have it
     (re.compile(r"\bmore (\S+) than (?=\S)"), r"\1, not "),
     (
         re.compile(r"([^\s,;.][^,;.]*?)(?: is| are)? (?:excluded|not (?:wanted|allowed))\b"),
@@ -64,7 +64,8 @@ _BETWEEN = frozenset(
         "a an the any at all so too very that as much overly really exactly quite more longer "
         "anymore be being been is are was were in of with sound sounds sounding seem seems speak "
         "speaks speaking talk talks talking get gets getting become becoming feel feels feeling "
-        "act acts acting show shows showing want hint trace sign bit least for anything"
+        "act acts acting show shows showing want wanna hear anybody anyone anything hint trace "
+        "sign bit least for"
     )
 )
 _OR = {"or", "nor"}

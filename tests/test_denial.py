@@ -61,6 +61,10 @@ from raclap.wording import describe
         ("a man, shouting is excluded", "a man", "shouting"),
         ("a man more worried than angry", "a man worried", "angry"),
         ("he used to be scared, calm", "he, calm", "scared"),
+        ("!loud !fast female", "female", "loud, fast"),
+        ("I dont wanna hear anybody angry", "", "angry"),
+        ("he aint sad", "he", "sad"),
+        ("an un-angry dad", "dad", "angry"),
     ],
 )
 def test_what_is_denied_is_parted_from_what_is_wanted(text, wanted, denied):

@@ -89,7 +89,7 @@ def test_what_denies_is_learned_whatever_is_denied(monkeypatch):
         assert torch.equal(weight, again.state_dict()[name])
 
 
-@pytest.mark.parametrize("number", ["", "2", "3", "4", "5"])
+@pytest.mark.parametrize("number", ["", "2", "3", "4", "5", "6"])
 def test_no_query_of_the_tests_teaches(number):
     asked = json.loads(Path(__file__).with_name(f"queries{number}.json").read_text())
     sentences = {"".join(piece for piece, _ in each) for each in negating.sentences()}

@@ -164,6 +164,7 @@ def _denied(values: dict[str, str | list[str]]) -> set[tuple[str, str]]:
         ("queries3.json", 0.84, 0.03),
         ("queries4.json", 0.84, 0.15),
         ("queries5.json", 0.84, 0.1),
+        ("queries6.json", 0.84, 0.12),
     ],
 )
 def test_what_people_type_is_found(engine, name, least, most):
