@@ -105,7 +105,7 @@ async def busy(request: Request, error: HTTPException) -> JSONResponse:
 def given(clip: str | None) -> str:
     """Return the path of an upload, or say that there is none."""
     if not clip:
-        raise InputError("There is no voice yet; upload a file or record one.")
+        raise InputError("There is no voice yet; upload, record or pick one.")
     return clip
 
 

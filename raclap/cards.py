@@ -28,6 +28,7 @@ _LEGEND = Markup(
     "of one search and is not a percentage. The bar compares each clip with the best one found.</p>"
     "</details>"
 )
+_NOTHING_SAID = "Understood: nothing in particular, so the order says little."
 _MARKS = (
     "✓ marks what you asked for and the clip has, ≈ what comes near it, ✗ what it has instead. "
 )
@@ -104,7 +105,8 @@ def count(
         where: the filter.
         varied: few clips of one speaker.
         asked: what the query is understood to ask for; ``None`` where there is no query.
-        named: all values that it names, by attribute; see `query.named`.
+        named: all values that it names, by attribute; see `query.named`. Others are only read in
+            it, and may be wrong; by default ``asked`` is named.
         denied: what is not wanted.
         remarks: what else is to be said of the query; see `scope.remarks`.
     """
@@ -116,11 +118,14 @@ def count(
     line = f"{len(hits)} clip{'s' if len(hits) > 1 else ''}{only}{few}, best match first."
     if asked is None:
         return line
-    wanted = {name: (value,) for name, value in asked.known.items()} | dict(named or {})
-    said = [_any_of(name, wanted[name]) for name in ORDER if name in wanted]
+    read = {name: (value,) for name, value in asked.known.items()}
+    named = read if named is None else named
+    said = [_any_of(name, named[name]) for name in ORDER if name in named]
     said += [f"not “{denied}”"] if denied else []
-    understood = f"Understood: {', '.join(said) or 'nothing in particular'}."
-    return " ".join([line, understood, *remarks])
+    guessed = [_any_of(name, read[name]) for name in ORDER if name in read.keys() - named.keys()]
+    understood = [f"Understood: {', '.join(said)}."] if said else []
+    understood += [f"Perhaps meant: {', '.join(guessed)}."] if guessed else []
+    return " ".join([line, *(understood or [_NOTHING_SAID]), *remarks])
 
 
 def cards(

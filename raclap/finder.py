@@ -64,7 +64,7 @@ def finder(
         query = gr.Textbox(
             "",
             label="How should it sound?",
-            placeholder="a tired man, speaking slowly",
+            placeholder="a sad man, speaking slowly",
             max_lines=3,
             scale=5,
             min_width=240,
@@ -104,7 +104,7 @@ def finder(
     ) -> tuple[list[Any], str, Markup]:
         now, top = [engine.name, query, without, varied, top, *values], int(top)
         where = {name: value for name, value in zip(names, values, strict=True) if value}
-        if where and not query.strip():
+        if where and not (query.strip() or without.strip()):
             return now, *_unranked(engine, where, top)
         # One more than is shown tells whether there are more.
         hits = engine.search_text(query, top + 1, where, without=without, varied=varied)
@@ -133,7 +133,7 @@ def finder(
         engine: Engine, before: list[Any], query: str, *rest: Any
     ) -> tuple[list[Any], str, Markup] | dict[str, Any]:
         """Answer what the form asks now, unless that is answered: a list is left, too."""
-        asks = query.strip() or any(rest[-len(names) :])
+        asks = query.strip() or rest[0].strip() or any(rest[-len(names) :])
         now = [engine.name, query, *rest] if asks else _nothing(engine)
         if now == before:
             return gr.skip()
@@ -143,7 +143,7 @@ def finder(
         """Fill the form from the address and search; what the address gets wrong is left out."""
         wanted = dict(request.query_params)
         query, values = wanted.get("q", ""), _settings(engine, names, wanted)
-        if not query.strip() and not any(values[-len(names) :]):
+        if not (query.strip() or values[0].strip() or any(values[-len(names) :])):
             return [gr.skip()] * (len(settings) + 4)
         return [query, *values, *search(engine, query, *values)]
 

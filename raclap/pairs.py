@@ -37,7 +37,7 @@ from raclap.widgets import (
     clip_choices,
     markup,
 )
-from raclap.words import described, name
+from raclap.words import counted, described, name
 
 _MOST = 24
 _PARTLY = (
@@ -137,7 +137,7 @@ def pairs(shelf: Shelf, gallery: gr.Textbox, relate: Told) -> tuple[Fitting, gr.
             *(f"gradio_api/file={quote(file)}" for file in files),
         ]
         kept = Compared(found=found, clips=[*ids, *files], names=names, places=places)
-        said = f"{len(names)} clips against {len(wanted)} descriptions."
+        said = f"{counted(len(names), 'clip')} against {counted(len(wanted), 'description')}."
         return said, kept, *show(kept, temperature)
 
     def show(kept: Compared | None, temperature: float) -> tuple[Any, Any]:

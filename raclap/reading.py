@@ -192,17 +192,20 @@ class Reader:
         """Part what is searched for from what counts against a clip.
 
         Args:
-            text: a description; what it denies, as in "a man, not angry", is not wanted.
+            text: a description; what it denies, as in "a man, not angry", is not wanted. It may be
+                empty if something is not wanted.
             without: what else is not wanted.
 
         Returns:
             Two descriptions, the second of which may be empty.
 
         Raises:
-            InputError: empty or too long.
+            InputError: both are empty, or one is too long.
         """
-        wanted, denied = self.parted(query.check_text(text))
-        unwanted = [denied, query.check_text(without) if without.strip() else ""]
+        without = query.check_text(without) if without.strip() else ""
+        alone = without and not text.strip()
+        wanted, denied = ("", "") if alone else self.parted(query.check_text(text))
+        unwanted = [denied, without]
         return wanted or ANYONE, ", ".join(part for part in unwanted if part)
 
     def against(self, unwanted: str) -> np.ndarray:

@@ -108,7 +108,9 @@ def test_either_of_two_values_is_met() -> None:
     text = re.sub(r"<[^>]+>", "", str(cards.badges(sad, asked, named)))
     assert "✗ sad, not happy or angry" in text
     line = cards.count([hit(1, 0.5)], {}, asked=asked, named=named)
-    assert line.endswith("Understood: happy or angry, slow.")
+    assert line.endswith("Understood: happy or angry. Perhaps meant: slow.")  # which is read
+    line = cards.count([hit(1, 0.5)], {}, asked=Style(speed="low"), named={})
+    assert line.endswith(" first. Perhaps meant: slow.")
 
 
 def test_what_comes_near_is_not_called_a_miss() -> None:
@@ -214,7 +216,7 @@ def test_count_is_announced(hits: int, where: dict[str, str], line: str) -> None
     [
         (Style(gender="female", emotion="sad"), "", "Understood: sad, woman."),
         (Style(speed="low"), "angry", "Understood: slow, not “angry”."),
-        (Style(), "", "Understood: nothing in particular."),
+        (Style(), "", "Understood: nothing in particular, so the order says little."),
     ],
 )
 def test_what_was_understood_is_announced(asked: Style, denied: str, line: str) -> None:

@@ -283,7 +283,7 @@ def test_what_no_lookup_finds_is_marked_as_the_model_reads_it(page: playwright.P
     expect(_announced(page)).to_have_text("10 clips, best match first. Understood: sad.")
     expect(page.locator(".hit .met, .hit .near, .hit .missed")).to_have_count(10)
     _search(page, "qwrt")
-    said = "Understood: nothing in particular. Hardly a word of this is known;"
+    said = "nothing in particular, so the order says little. Hardly a word of this is known;"
     expect(_announced(page)).to_contain_text(said)
     expect(page.locator(".hit .met, .hit .near, .hit .missed")).to_have_count(0)
 

@@ -267,8 +267,12 @@ def test_what_is_not_wanted_is_subtracted(engine, clips):
     men = engine.search_text("a low voice", 6, {"gender": "male"}, without="someone loud")
     assert [hit.clip.id for hit in men] == [h.clip.id for h in hits if h.clip.gender == "male"]
     assert engine.search_text("a low voice", without="  ") == engine.search_text("a low voice")
+    alone = engine.search_text(" ", 6, without="someone loud")
+    assert alone == engine.search_text("a person speaking", 6, without="someone loud")
     with pytest.raises(InputError, match="1,001"):
         engine.search_text("a low voice", without="y" * 1001)
+    with pytest.raises(InputError, match="empty"):
+        engine.search_text(" ", without=" ")
 
 
 def test_a_blend_of_weight_zero_is_the_clip_and_of_great_weight_the_change(engine, clips):
