@@ -27,6 +27,9 @@
     if (box) setTimeout(() => box.dispatchEvent(new Event("input", { bubbles: true })));
   });
 
+  // An open list of choices follows the window, but not the filters where they scroll by themselves.
+  document.addEventListener("scroll", ({ target }) => { if (target.id === "filters") dispatchEvent(new Event("scroll")); }, true);
+
   // ---- buttons
   document.addEventListener("click", (event) => {
     const at = (selector) => event.target.closest?.(selector);

@@ -36,6 +36,13 @@ pytestmark = [
     pytest.mark.skipif(not CHROMIUM, reason="no Chromium; name one in RACLAP_TEST_CHROMIUM"),
 ]
 
+# Of things to click: those where the pointer finds something else.
+COVERED = """all => all.filter(each => {
+    each.scrollIntoView({ block: 'nearest' });
+    const { x, y, width, height } = each.getBoundingClientRect();
+    return !each.contains(document.elementFromPoint(x + width / 2, y + height / 2));
+}).map(each => each.innerText)"""
+
 
 def _announced(page: playwright.Page) -> playwright.Locator:
     """The status line of the open tab."""
@@ -325,6 +332,32 @@ def test_a_filter_narrows_the_results_at_once(page: playwright.Page) -> None:
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
     expect(page.locator(".hit")).to_have_count(3)
+
+
+def test_every_choice_of_a_filter_can_be_clicked(page: playwright.Page) -> None:
+    """At the top of the page some lay under the box above them."""
+    page.add_style_tag(content=".options li { min-height: 4rem }")  # as long as with more choices
+    for box in page.locator("#filters").get_by_role("combobox").filter(visible=True).all():
+        page.evaluate("scrollTo(0, 0)")
+        box.click()
+        expect(page.get_by_role("option").first).to_be_visible()
+        page.wait_for_timeout(300)  # it comes from below
+        assert page.get_by_role("option").evaluate_all(COVERED) == []
+        page.mouse.click(640, 5)
+
+
+def test_a_list_of_choices_goes_with_its_filter(page: playwright.Page) -> None:
+    page.set_viewport_size({"width": 1280, "height": 600})
+    page.get_by_label("Emotion").click()
+    expect(page.get_by_role("option").first).to_be_visible()
+    page.locator("#filters").evaluate("filters => filters.scrollBy(0, 60)")
+    page.wait_for_function(
+        "() => { const [list, box] = ['.options', '.wrap:has(> .options)'].map(each =>"
+        " document.querySelector(`#filters ${each}`).getBoundingClientRect());"
+        " return document.querySelector('#filters').scrollTop > 30 &&"
+        " Math.min(Math.abs(list.bottom - box.top), Math.abs(list.top - box.bottom)) < 3 }",
+        timeout=PATIENCE_MS / 4,
+    )
 
 
 def test_a_number_out_of_bounds_is_brought_within(page: playwright.Page) -> None:
