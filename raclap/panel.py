@@ -23,9 +23,13 @@ from raclap.widgets import LATEST, LIGHT, announcement, bus, channel, markup
 from raclap.words import name
 
 _FRAME = Markup(
-    '<div class="why-top"><h2 tabindex="-1">Why this score</h2>'
+    '<div class="why-top"><h2 id="why-title" tabindex="-1">Why this score</h2>'
     '<button type="button" data-dismiss>Close</button></div>'
     '<p class="waiting" role="status">Looking for what fits, and when …</p>'
+)
+_DIALOG = (
+    "const panel = element.closest('#why'); panel.setAttribute('role', 'dialog');"
+    " panel.setAttribute('aria-labelledby', 'why-title')"
 )
 _QUIETLY = LATEST | {"show_progress": "hidden"}
 
@@ -40,7 +44,7 @@ def panel(shelf: Shelf, chosen: gr.Textbox, compared: gr.State) -> None:
     """
     hit, cell = channel("why"), bus("cell")
     with gr.Column(elem_id="why"):
-        markup(_FRAME)
+        markup(_FRAME, js_on_load=_DIALOG)
         status = announcement()
         shown = markup(elem_classes="reasons")
         take = markup()

@@ -95,6 +95,20 @@ def test_a_result_says_why(
     assert complaints == []
 
 
+@pytest.mark.parametrize("page", [(390, "light"), (640, "light")], indirect=True, ids=str)
+def test_a_panel_that_is_scrolled_keeps_its_name_and_its_close(page: playwright.Page) -> None:
+    page.set_viewport_size({"width": page.viewport_size["width"], "height": 450})
+    _search(page)
+    page.get_by_role("button", name="Why result 1 was found").click()
+    panel = page.get_by_role("dialog", name="Why this score")
+    expect(panel.locator(".because")).to_be_visible()
+    panel.evaluate("panel => panel.scrollTo(0, panel.scrollHeight)")
+    assert panel.evaluate("panel => panel.scrollTop") > 100
+    expect(page.get_by_role("heading", name="Why this score")).to_be_in_viewport()
+    panel.get_by_role("button", name="Close").click()
+    expect(panel).to_be_hidden()
+
+
 def test_a_panel_that_was_closed_early_stays_closed(page: playwright.Page) -> None:
     _search(page)
     page.get_by_role("button", name="Why result 1 was found").click()
