@@ -30,6 +30,15 @@
   // An open list of choices follows the window, but not the filters where they scroll by themselves.
   document.addEventListener("scroll", ({ target }) => { if (target.id === "filters") dispatchEvent(new Event("scroll")); }, true);
 
+  // Gradio calls a chosen clip by its number where it can be taken away.
+  const removers = document.getElementsByClassName("token-remove");
+  new MutationObserver(() => {
+    for (const each of removers) {
+      const said = each.parentElement.matches(".token") && `Remove ${each.parentElement.textContent.trim()}`;
+      if (said && each.title !== said) each.title = said;
+    }
+  }).observe(document, { subtree: true, childList: true, attributeFilter: ["title"] });
+
   // ---- buttons
   document.addEventListener("click", (event) => {
     const at = (selector) => event.target.closest?.(selector);

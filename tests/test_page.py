@@ -782,6 +782,25 @@ def test_a_map_that_is_dragged_plays_nothing(page: playwright.Page) -> None:
 # ---------------------------------------------------------------------- everywhere
 
 
+def test_small_buttons_fit_a_finger_and_say_what_they_take_away(page: playwright.Page) -> None:
+    for tab, small in (
+        ("Voice", ".source-selection button"),
+        ("Blend", ".source-selection button"),
+        ("Relations", ".token-remove"),
+    ):
+        _open(page, tab)
+        buttons = page.locator(small).filter(visible=True)
+        expect(buttons.first).to_be_visible()
+        for box in [each.bounding_box() for each in buttons.all()]:
+            assert min(box["width"], box["height"]) >= 24
+    removers = page.locator(".token > .token-remove")
+    left = page.locator(".token").all_inner_texts()[1:]
+    removers.first.click()
+    expect(removers).to_have_count(len(left))
+    for said, remover in zip(left, removers.all(), strict=True):
+        expect(remover).to_have_attribute("title", f"Remove {said}")
+
+
 def test_hostile_names_and_texts_stay_text(page: playwright.Page) -> None:
     page.get_by_role("spinbutton", name="Number of results").first.fill("12")
     _search(page, "angry")
