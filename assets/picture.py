@@ -88,7 +88,7 @@ def visit(view: Page, film: Film) -> None:
     view.wait_for_timeout(300)
     film.take(3200)
     view.keyboard.press("Escape")
-    film.click(view.get_by_role("button", name="Find clips similar to result 1", exact=True))
+    film.click(view.get_by_role("button", name="Find similar: result 1", exact=True))
     view.get_by_role("heading", name="Clips that sound most alike").wait_for()
     view.wait_for_timeout(800)
     film.take(2600)

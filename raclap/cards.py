@@ -56,11 +56,11 @@ _PLAYER = Markup(
 _ACTIONS = Markup(
     '<div class="actions">'
     '<button type="button" data-tell="similar" data-clip="{id}" '
-    'aria-label="Find clips similar to {label}">Find similar</button>'
+    'aria-label="Find similar: {label}">Find similar</button>'
     '<button type="button" data-tell="change" data-clip="{id}" '
-    'aria-label="Like {label}, but different">Like this, but …</button>'
+    'aria-label="Like this, but …: {label}">Like this, but …</button>'
     '<button type="button" data-tell="relate" data-clip="{id}" '
-    'aria-label="Use {label} in Relations">To Relations</button>{why}</div>'
+    'aria-label="To Relations: {label}">To Relations</button>{why}</div>'
 )
 _WHY = Markup(
     '<button type="button" data-tell="why" data-clip="{id}" '

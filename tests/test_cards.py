@@ -68,6 +68,13 @@ def test_a_card_saves_its_audio_and_names_each_thing_once() -> None:
     assert "speaker ada · tess <a" in shown(hit(1, 0.5, replace(CLIP, corpus="tess")))
 
 
+def test_what_a_button_is_called_begins_with_what_it_shows() -> None:
+    for said, seen in re.findall(
+        r'<(?:button|a) [^>]*aria-label="([^"]+)"[^>]*>([^<]+)<', shown(hit(1, 0.5), query="angry")
+    ):
+        assert said.startswith(seen.rstrip("?"))
+
+
 def test_a_taste_has_neither_rank_nor_score() -> None:
     html = str(cards.taste([CLIP], sounds))
     assert 'aria-label="Play example 1: angry woman, ada"' in html

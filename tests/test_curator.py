@@ -127,12 +127,12 @@ def test_every_tab_follows_the_choice_and_other_visitors_keep_theirs(
     expect(page.locator(".masthead .gallery")).to_contain_text("4 clips")
     _search_in(page, "Search", "sad")
     clip = _ids(page, "#results")[0]
-    page.get_by_role("button", name="Find clips similar to result 1").click()
+    page.get_by_role("button", name="Find similar: result 1", exact=True).click()
     expect(page.get_by_role("heading", name="Clips that sound most alike")).to_be_visible()
     alike = [hit.clip.id for hit in shelf["ravdess"].search_clip(clip, 7, varied=True)]
     assert _ids(page, "#alike") == [id for id in alike if id != clip]
     _open(page, "Search")
-    page.get_by_role("button", name="Like result 2, but different").click()
+    page.get_by_role("button", name="Like this, but …: result 2", exact=True).click()
     button(page, "slower").click()
     expect(page.locator(".sides section").nth(1).locator(".ladder > li")).to_have_count(3)
     _open(page, "Relations")

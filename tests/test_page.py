@@ -560,7 +560,7 @@ def test_an_uploaded_voice_and_a_clip_never_sound_together(
 def test_clips_like_a_found_one(page: playwright.Page, engine: Engine) -> None:
     _search(page, "an angry man")
     clip = _ids(page, "#results")[1]
-    page.get_by_role("button", name="Find clips similar to result 2").click()
+    page.get_by_role("button", name="Find similar: result 2", exact=True).click()
     expect(page.get_by_role("tab", name="Voice")).to_have_attribute("aria-selected", "true")
     expect(page.get_by_role("tab", name="Voice")).to_be_focused()
     expect(page.get_by_role("heading", name="Clips that sound most alike")).to_be_visible()
@@ -652,20 +652,20 @@ def test_a_found_clip_is_blended_with_a_change(
 ) -> None:
     _search(page, "an angry man")
     clip = _ids(page, "#results")[0]
-    page.get_by_role("button", name="Like result 1, but different").click()
+    page.get_by_role("button", name="Like this, but …: result 1", exact=True).click()
     expect(page.get_by_role("tab", name="Blend")).to_have_attribute("aria-selected", "true")
     expect(_announced(page)).to_contain_text("say what should change")
     page.get_by_role("button", name="slower", exact=True).click()
     expect(_announced(page)).to_have_text("The clip with slower × 2.0.")
-    expect(page.get_by_label("But …")).to_have_value("slower")
+    expect(page.get_by_label("But …", exact=True)).to_have_value("slower")
     after = page.locator(".sides section").nth(1).locator(".ladder > li")
     wanted = [hit.clip for hit in engine.blend(clip, {"slower": 2.0}, 11) if hit.clip.id != clip]
     addresses = [f"clips/{engine.gallery.rows[each.id]}" for each in wanted[:10]]
     played = after.locator("audio").evaluate_all("all => all.map(each => each.getAttribute('src'))")
     assert played == addresses
     expect(after.first.locator(".moved")).not_to_be_empty()
-    page.get_by_label("But …").fill("older")
-    page.get_by_label("But …").press("Enter")
+    page.get_by_label("But …", exact=True).fill("older")
+    page.get_by_label("But …", exact=True).press("Enter")
     expect(_announced(page)).to_have_text("The clip with older × 2.0. Ages are not heard.")
     assert complaints == []
 
@@ -699,7 +699,7 @@ def test_own_clips_and_suggested_descriptions(
     page: playwright.Page, voice: Path, complaints: list[str]
 ) -> None:
     _search(page, "an angry man")
-    page.get_by_role("button", name="Use result 9 in Relations").click()
+    page.get_by_role("button", name="To Relations: result 9", exact=True).click()
     expect(page.get_by_test_id("toast-body")).to_contain_text("In Relations now")
     _open(page, "Relations")
     page.get_by_role("button", name="Recordings of your own").click()
@@ -880,11 +880,11 @@ def test_on_a_phone_an_answer_comes_into_view(page: playwright.Page, voice: Path
     _give(page, voice)
     expect(page.get_by_role("heading", name="How it is spoken")).to_be_in_viewport()
     _open(page, "Search")
-    page.get_by_role("button", name="Find clips similar to result 2").click()
+    page.get_by_role("button", name="Find similar: result 2", exact=True).click()
     expect(_announced(page)).to_contain_text("Heard 0.6 s of")
     expect(_announced(page)).to_be_in_viewport()
     _open(page, "Search")
-    page.get_by_role("button", name="Like result 1, but different").click()
+    page.get_by_role("button", name="Like this, but …: result 1", exact=True).click()
     before = page.get_by_role("heading", name="Like the clip").bounding_box()
     assert page.get_by_role("heading", name="With the change").bounding_box()["y"] < before["y"]
     _open(page, "Map")

@@ -160,7 +160,7 @@ def test_the_panel_follows_the_choice_of_gallery(
 
 def test_only_results_of_a_description_are_asked(page: playwright.Page) -> None:
     _search(page)
-    page.get_by_role("button", name="Find clips similar to result 2").click()
+    page.get_by_role("button", name="Find similar: result 2", exact=True).click()
     expect(page.locator("#alike .hit").first).to_be_visible()
     expect(page.locator("#alike [data-tell=why]")).to_have_count(0)
 
@@ -208,7 +208,7 @@ def test_many_clips_scroll_in_their_own_box_and_labels_stay(
     page.set_viewport_size({"width": 390, "height": 900})
     _search(page)
     for number in range(1, 10):
-        page.get_by_role("button", name=f"Use result {number} in Relations").click()
+        page.get_by_role("button", name=f"To Relations: result {number}", exact=True).click()
         expect(page.get_by_test_id("toast-body").last).to_contain_text("In Relations now")
     page.get_by_role("tab", name="Relations").click()
     page.get_by_role("button", name="Compare").click()
