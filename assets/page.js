@@ -55,6 +55,7 @@
     } else if (at("[data-dismiss]")) dismiss();
     else if (at("[role=tab]")) page.why("");
     else if ((found = at("[data-tell]"))) {
+      if (found.dataset.tell === "similar") led = found.dataset.clip;
       page.channels[found.dataset.tell]?.({ clip: found.dataset.clip });
       const tab = { similar: "voice", change: "blend" }[found.dataset.tell]; // at once: the answer takes a while
       if (tab) document.querySelector(`[role=tab][data-tab-id=${tab}]`)?.click();
@@ -184,7 +185,15 @@
   });
 
   // On a phone an answer lies below its form; whoever asked for it is taken there, once its tab is open.
+  // Anywhere the clips like one lie below its reading; whoever asked for them is taken there.
+  let led; // by which clip
   page.arrive = (until = performance.now() + 1000) => {
+    const alike = document.querySelector("#alike h2");
+    if (led && alike?.dataset.of === led && alike.offsetParent) {
+      led = undefined;
+      alike.focus({ preventScroll: true });
+      return alike.scrollIntoView();
+    }
     if (innerWidth >= 700) return;
     const line = [...document.querySelectorAll(".status")].find((each) => each.offsetParent && !each.closest("#why"));
     if (line) line.scrollIntoView({ block: "start" });

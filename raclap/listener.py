@@ -39,6 +39,7 @@ from raclap.widgets import (
 from raclap.words import ended, label
 
 _START = EMPTY.format("Upload or record a voice, or pick a clip, to read how it is spoken.")
+_ALIKE = Markup('<h2 tabindex="-1" data-of="{}">Clips that sound most alike</h2>{}')
 _NOTHING = ("", _START, "", "", "")
 _RECORDED = "audio.wav"  # what Gradio calls whatever the microphone hears
 
@@ -106,7 +107,7 @@ def listener(shelf: Shelf, chosen: gr.Textbox, tabs: gr.Tabs, similar: Told) -> 
         found = engine.search_clip(own.path if own else voice, int(top) + bool(own), varied=varied)
         hits = others(found, own, int(top))
         shown = cards.cards(hits, sounds(engine))
-        return Markup("<h2>Clips that sound most alike</h2>{}").format(shown)
+        return _ALIKE.format(own.id if own else "", shown)
 
     def follow(engine: Engine, voice: str | None, picked: str | None, emotion: str) -> Markup:
         path = engine.gallery.clips[engine.gallery.rows[picked]].path if picked else voice

@@ -562,8 +562,10 @@ def test_clips_like_a_found_one(page: playwright.Page, engine: Engine) -> None:
     clip = _ids(page, "#results")[1]
     page.get_by_role("button", name="Find similar: result 2", exact=True).click()
     expect(page.get_by_role("tab", name="Voice")).to_have_attribute("aria-selected", "true")
-    expect(page.get_by_role("tab", name="Voice")).to_be_focused()
-    expect(page.get_by_role("heading", name="Clips that sound most alike")).to_be_visible()
+    heading = page.get_by_role("heading", name="Clips that sound most alike")
+    expect(heading).to_be_focused()
+    expect(heading).to_be_in_viewport()
+    expect(page.locator("#alike .play").first).to_be_in_viewport()
     source = page.locator(".source audio")
     expect(source).to_have_attribute("src", f"clips/{engine.gallery.rows[clip]}")
     alike = [hit.clip.id for hit in engine.search_clip(clip, 7, varied=True)]
@@ -882,7 +884,7 @@ def test_on_a_phone_an_answer_comes_into_view(page: playwright.Page, voice: Path
     _open(page, "Search")
     page.get_by_role("button", name="Find similar: result 2", exact=True).click()
     expect(_announced(page)).to_contain_text("Heard 0.6 s of")
-    expect(_announced(page)).to_be_in_viewport()
+    expect(page.locator("#alike .play").first).to_be_in_viewport()
     _open(page, "Search")
     page.get_by_role("button", name="Like this, but …: result 1", exact=True).click()
     before = page.get_by_role("heading", name="Like the clip").bounding_box()
