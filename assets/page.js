@@ -60,6 +60,7 @@
       const tab = { similar: "voice", change: "blend" }[found.dataset.tell]; // at once: the answer takes a while
       if (tab) document.querySelector(`[role=tab][data-tab-id=${tab}]`)?.click();
     }
+    else if (at("#more")) shown = results().length;
     else if ((found = at("[data-zoom]"))) zoom(found.closest(".atlas").querySelector("svg"), found.dataset.zoom);
     else if ((found = at("[data-only]"))) only(found);
     else if ((found = at("[data-copy]"))) copy(found);
@@ -70,6 +71,13 @@
     if (navigator.clipboard) return navigator.clipboard.writeText(code.textContent).then(() => say("Copied"));
     getSelection().selectAllChildren(code); // another machine's page over plain HTTP has no clipboard
     say("Now press Ctrl+C");
+  };
+
+  // Whoever asks for more goes on with the first one that is new, not with the button below them all.
+  let shown = 0;
+  const results = () => document.querySelectorAll("#results .hit .play");
+  page.further = () => {
+    if (document.activeElement === document.body || document.activeElement.id === "more") results()[shown]?.focus();
   };
 
   // ---- why a clip was found: a panel that is open at once and filled when the answer is there

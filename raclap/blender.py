@@ -24,6 +24,7 @@ from raclap.widgets import (
     LATEST,
     LIGHT,
     QUIET,
+    TYPE,
     Fitting,
     Told,
     announcement,
@@ -62,7 +63,11 @@ def blender(shelf: Shelf, chosen: gr.Textbox, tabs: gr.Tabs, change: Told) -> Fi
     with gr.Row():
         with gr.Column(scale=2, min_width=300):
             picked = gr.Dropdown(
-                clip_choices(shelf.first), value=None, label="Like this clip", min_width=200
+                clip_choices(shelf.first),
+                value=None,
+                label="Like this clip",
+                info=TYPE,
+                min_width=200,
             )
             voice = gr.Audio(
                 type="filepath",

@@ -43,6 +43,7 @@ _ABOUT = (
 )
 _TASTE = "A taste of what is here; describe a style above to rank the clips."
 _UNRANKED = "Describe a style above to rank them."
+_HEADING = '<h2 id="found" tabindex="-1">Results</h2>'
 _DEAD_END = Markup('<div class="empty"><p>Without one of the filters:</p><ul>{}</ul></div>')
 
 
@@ -89,6 +90,7 @@ def finder(
             top = gr.Slider(1, MOST_RESULTS, value=10, step=1, label="Number of results")
             clear = gr.Button("Clear filters", size="sm")
         with gr.Column(scale=4, min_width=300):
+            markup(_HEADING, elem_classes="aside")
             line, taste = _first(shelf.first)
             status = announcement(line)
             results = markup(taste, elem_id="results")
@@ -165,10 +167,12 @@ def finder(
     for chip in examples:
         filled = chip.click(None, chip, query, js="(text) => text", **LIGHT)
         asked.append(filled.then(told(search, shelf), inputs, shown, **LATEST))
+    grown = more.click(lambda top: min(MOST_RESULTS, top + 10), top, top, **LIGHT).then(**again)
+    grown.success(None, None, None, js="() => window.raclap.further()", **LIGHT)
     # Gradio tells `top.input` of a hand on the slider alone.
     refined = [
+        grown,
         gr.on([varied.input, top.input, *(box.input for box in filters.values())], **again),
-        more.click(lambda top: min(MOST_RESULTS, top + 10), top, top, **LIGHT).then(**again),
         clear.click(
             lambda: [False, *[""] * len(names)], None, [varied, *filters.values()], **LIGHT
         ).then(**again),

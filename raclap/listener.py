@@ -27,6 +27,7 @@ from raclap.widgets import (
     LIGHT,
     MOST_RESULTS,
     QUIET,
+    TYPE,
     Fitting,
     Told,
     announcement,
@@ -66,6 +67,7 @@ def listener(shelf: Shelf, chosen: gr.Textbox, tabs: gr.Tabs, similar: Told) -> 
                 clip_choices(shelf.first),
                 value=None,
                 label="Or a clip of the gallery",
+                info=TYPE,
                 min_width=200,
             )
             top = gr.Slider(1, MOST_RESULTS, value=6, step=1, label="Number of similar clips")

@@ -30,6 +30,7 @@ from raclap.widgets import (
     EXAMPLES,
     LATEST,
     QUIET,
+    TYPE,
     Fitting,
     Told,
     announcement,
@@ -92,6 +93,7 @@ def pairs(shelf: Shelf, gallery: gr.Textbox, relate: Told) -> tuple[Fitting, gr.
                 multiselect=True,
                 max_choices=_MOST,
                 label="Clips of the gallery",
+                info=TYPE,
             )
             with gr.Accordion("Recordings of your own", open=False):
                 own = gr.File(

@@ -35,6 +35,7 @@ EVENT = IN_TURN | {"api_visibility": "private"}
 LATEST = EVENT | {"trigger_mode": "always_last"}  # of a slider on the move
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 LIGHT = QUIET | {"queue": False}  # for what can neither fail nor take long
+TYPE = "Type to find one"  # of a long list of clips
 ARRIVE = "() => window.raclap.arrive()"
 EMPTY = Markup('<p class="empty">{}</p>')
 # Names of clips and words of queries are said as text. {{value}} would not do: Gradio evaluates

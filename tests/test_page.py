@@ -184,11 +184,14 @@ def test_more_results_are_shown_on_a_click(page: playwright.Page, address: str) 
     page.get_by_role("spinbutton", name="Number of results").first.fill("1")
     _search(page, "an angry man")
     expect(page.locator("#results .hit")).to_have_count(1)
-    page.get_by_role("button", name="Show 10 more").click()
+    page.get_by_role("button", name="Show 10 more").press("Enter")
     expect(page.locator("#results .hit")).to_have_count(11)
+    expect(page.get_by_role("button", name="Play result 2:")).to_be_focused()
+    expect(page.get_by_role("heading", name="Results", level=2)).to_be_attached()
     expect(page).to_have_url(f"{address}?q=an+angry+man&top=11")
     page.get_by_role("button", name="Show 10 more").click()
     expect(page.locator("#results .hit")).to_have_count(12)
+    expect(page.get_by_role("button", name="Play result 12:")).to_be_focused()
     expect(page.locator("#more")).to_be_hidden()  # that is all
 
 
