@@ -899,6 +899,19 @@ def test_on_a_phone_an_answer_comes_into_view(page: playwright.Page, voice: Path
 
 
 @pytest.mark.parametrize("page", [(390, "light")], indirect=True, ids=str)
+def test_on_a_phone_a_filter_says_at_once_what_it_leaves(page: playwright.Page) -> None:
+    page.get_by_role("button", name="Filters").click()
+    page.get_by_label("Emotion").click()
+    page.get_by_role("option", name="sad (3)", exact=True).click()
+    expect(_announced(page)).to_contain_text("3 clips: sad.")
+    assert page.evaluate(
+        "() => { const line = document.querySelector('.beside .status').getBoundingClientRect();"
+        " const first = document.querySelector('#results .hit').getBoundingClientRect();"
+        " return line.bottom <= innerHeight && first.top > innerHeight }"
+    )
+
+
+@pytest.mark.parametrize("page", [(390, "light")], indirect=True, ids=str)
 def test_nothing_is_wider_than_a_phone(page: playwright.Page, voice: Path) -> None:
     def spare() -> int:
         return page.evaluate("innerWidth - document.documentElement.scrollWidth")
