@@ -121,6 +121,7 @@
     const keep = (value) => Math.min(1000 - size, Math.max(0, value));
     svg.setAttribute("viewBox", `${keep(x)} ${keep(y)} ${size} ${size}`);
     svg.style.setProperty("--zoom", size / 1000);
+    svg.classList.toggle("near", size < 1000); // a finger moves the map, not the page
   };
   const zoom = (svg, way, px = 0.5, py = 0.5) => {
     const { x, y, width } = view(svg);

@@ -784,6 +784,40 @@ def test_a_map_that_is_dragged_plays_nothing(page: playwright.Page) -> None:
     expect(page.locator(".atlas .now p")).to_have_text(said)
 
 
+def test_a_finger_moves_the_map_that_is_zoomed_and_else_the_page(
+    browser: playwright.Browser, address: str
+) -> None:
+    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True)
+    page = context.new_page()
+    page.goto(address)
+    _open(page, "Map")
+    drawn = page.locator(".atlas svg")
+    expect(drawn).to_be_visible()
+    view = page.context.new_cdp_session(page)
+
+    def swipe() -> None:
+        box = drawn.bounding_box()
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        for kind, by in (("touchStart", 0), *(("touchMove", by) for by in range(10, 101, 10))):
+            view.send(
+                "Input.dispatchTouchEvent",
+                {"type": kind, "touchPoints": [{"x": x, "y": y - by}]},
+            )
+        view.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+    swipe()
+    page.wait_for_function("scrollY > 0")
+    assert drawn.get_attribute("viewBox") == "0 0 1000 1000"
+    page.get_by_role("button", name="Zoom in").click()
+    before, scrolled = drawn.get_attribute("viewBox").split(), page.evaluate("scrollY")
+    swipe()
+    x, y, *_ = drawn.get_attribute("viewBox").split()
+    assert x == before[0]
+    assert float(y) > float(before[1]) + 100
+    assert page.evaluate("scrollY") == scrolled
+    context.close()
+
+
 # ---------------------------------------------------------------------- everywhere
 
 
