@@ -49,7 +49,11 @@
       page.sound(found.dataset.sound);
       ask("cell", { clip, text }, found);
     } else if ((found = at("[data-sound]"))) page.sound(found.dataset.sound);
-    else if ((found = at("[data-tell=why]"))) {
+    else if (at(".skip")) {
+      event.preventDefault(); // the address is the query's
+      document.querySelector("#found").focus({ preventScroll: true });
+      document.querySelector(".beside .status").scrollIntoView();
+    } else if ((found = at("[data-tell=why]"))) {
       const { text, without } = found.closest("[data-text]").dataset;
       ask("why", { clip: found.dataset.clip, text, without }, found);
     } else if (at("[data-dismiss]")) dismiss();

@@ -131,13 +131,13 @@
   new MutationObserver(() => { bar.hidden ||= !current.isConnected; })
     .observe(document, { childList: true, subtree: true });
 
-  // ---- keys: "/" asks anew, an arrow down leads to the first result, and on from clip to clip
+  // ---- keys: an arrow down leads to the first result, and on from clip to clip; "/" back to the box
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const at = (selector) => event.target.closest?.(selector), box = at(".ask textarea");
     const seen = (selector) => [...document.querySelectorAll(selector)].find((each) => each.getClientRects().length);
     let to;
-    if (event.key === "/" && !at("input, textarea, [contenteditable]")) to = seen(".ask textarea");
+    if (event.key === "/" && at(".hits")) to = seen(".ask textarea"); // there alone: who dictates types it anywhere
     else if (event.key === "ArrowDown" && box && box.selectionStart === box.value.length) to = seen(".hit .play");
     else if (["ArrowDown", "ArrowUp"].includes(event.key) && at("ol .play"))
       to = step(event.key === "ArrowDown" ? 1 : -1, at(".player"))?.querySelector(".play");

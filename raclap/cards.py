@@ -23,16 +23,21 @@ from raclap.words import ORDER, TITLES, listed, name, signed, who, word
 _PLAIN = {"normal", "medium"}
 
 _LEGEND = Markup(
-    '<details class="legend"><summary>What the marks, bars and numbers mean</summary><p>{marks}The '
+    '<details class="legend"><summary>What the marks, bars and numbers mean{and_keys}</summary>'
+    "<p>{marks}The "
     "number is the cosine between the query and the clip, from −1 to 1{less}; it ranks the clips "
-    "of one search and is not a percentage. The bar compares each clip with the best one found.</p>"
-    "</details>"
+    "of one search and is not a percentage. The bar compares each clip with the best one found."
+    "</p>{keys}</details>"
 )
 _NOTHING_SAID = "Understood: nothing in particular, so the order says little."
 _MARKS = (
     "✓ marks what you asked for and the clip has, ≈ what comes near it, ✗ what it has instead. "
 )
 _LESS = ", less that between the clip and what you do not want where it is above 0"
+_KEYS = Markup(
+    "<p><kbd>↓</kbd> leads from the end of the box to the first clip, and on; <kbd>↑</kbd> leads "
+    "back from clip to clip, <kbd>/</kbd> to the box.</p>"
+)
 _TAKE = Markup(
     '<p class="take">Keep these results: <a download="results.csv" href="{}">CSV</a> '
     '<a download="results.json" href="{}">JSON</a></p>'
@@ -171,7 +176,12 @@ def cards(
         '<div class="results-top">{}{}</div>'
         '<ol class="hits" data-text="{}" data-without="{}"{}>{}</ol>'
     ).format(
-        _LEGEND.format(marks=_MARKS if asked.known else "", less=_LESS if without else ""),
+        _LEGEND.format(
+            marks=_MARKS if asked.known else "",
+            less=_LESS if without else "",
+            and_keys=", and which keys there are" if query else "",
+            keys=_KEYS if query else "",
+        ),
         _TAKE.format(data_uri(csv_of(rows), "text/csv"), data_uri(json_of(rows), "text/json")),
         query,
         without,

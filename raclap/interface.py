@@ -49,6 +49,7 @@ _SLATE = Color(
 )
 
 _HEADER = Markup("""
+<a class="skip" href="#found">To the results</a>
 <header class="masthead">
   <svg viewBox="0 0 60 48" aria-hidden="true">{bars}</svg>
   <div>

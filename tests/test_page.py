@@ -154,8 +154,24 @@ def test_clips_are_played_one_after_the_other_without_a_mouse(
     expect(bar).to_be_hidden()
     _open(page, "Search")
     page.keyboard.press("/")
+    expect(page.get_by_role("tab", name="Search", exact=True)).to_be_focused()
+    play.first.focus()
+    page.keyboard.press("/")
     expect(page.get_by_label("How should it sound?")).to_be_focused()
     assert complaints == []
+
+
+def test_the_first_link_leads_to_the_results(page: playwright.Page, address: str) -> None:
+    link = page.get_by_role("link", name="To the results")
+    page.keyboard.press("Tab")
+    expect(link).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Results")).to_be_focused()
+    expect(page).to_have_url(address)
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name="Play example 1:")).to_be_focused()
+    _open(page, "Map")
+    expect(link).to_have_count(0)
 
 
 def test_clips_play_on_by_themselves_if_asked(page: playwright.Page) -> None:
