@@ -215,25 +215,39 @@
   // Whoever a card leads to another tab would lose the focus with the tab that closes.
   new MutationObserver((changes) => {
     const tab = changes.map((each) => each.target).find((each) => each.matches("[role=tab][aria-selected=true]"));
+    if (tab) stand(tab.dataset.tabId);
     if (tab) requestAnimationFrame(() => {
       const held = document.activeElement;
       if (held === document.body || !held.getClientRects().length) tab.focus({ preventScroll: true });
     });
   }).observe(document, { subtree: true, attributeFilter: ["aria-selected"] });
 
-  // ---- the address holds the query, so that a link reproduces the page
+  // ---- the address holds the query and the tab, so that a link, or Back, leads there again
+  const FIRST = "search";
+  const spoken = () => new URLSearchParams(location.search);
+  const stays = (words) => (words.toString() ? `?${words}` : location.pathname);
+  const asks = (words) => (words.delete("tab"), words.toString());
+  let asked = asks(spoken());
   page.remember = (names, values) => {
-    const words = new URLSearchParams(location.search), before = words.get("q");
-    for (const name of [...words.keys()]) if (!name.startsWith("__")) words.delete(name); // those are Gradio's
+    const words = spoken(), before = words.get("q");
+    for (const name of [...words.keys()]) if (name !== "tab" && !name.startsWith("__")) words.delete(name); // those are Gradio's
     names.forEach((name, at) => {
       const usual = name === "top" && values[at] === 10;
       if (values[at] && !usual) words.set(name, values[at]);
     });
-    const query = words.toString();
     const another = before && words.get("q") !== before; // only another query is a step to go back from
-    history[another ? "pushState" : "replaceState"](history.state, "", query ? `?${query}` : location.pathname);
+    history[another ? "pushState" : "replaceState"](history.state, "", stays(words));
+    asked = asks(words);
   };
-  addEventListener("popstate", () => location.reload());
+  const stand = (tab) => {
+    const words = spoken();
+    if (tab === (words.get("tab") ?? FIRST)) return;
+    tab === FIRST ? words.delete("tab") : words.set("tab", tab);
+    history.pushState(history.state, "", stays(words));
+  };
+  page.lead = () => document.querySelector(`[role=tab][data-tab-id="${CSS.escape(spoken().get("tab") ?? FIRST)}"]`)?.click();
+  // Another tab has kept what it shows; another query is asked anew.
+  addEventListener("popstate", () => (asks(spoken()) === asked ? page.lead() : location.reload()));
   page.settle = (panel) => {
     const here = location.origin + location.pathname.replace(/\/$/, "");
     panel.querySelectorAll("code").forEach((code) => {

@@ -123,7 +123,8 @@ def build(shelf: Shelf) -> gr.Blocks:
                 recall = curator(shelf, chosen, mine, tab, tabs, show, shown, renew)
             page.load(told(recall), mine, mine, **LIGHT)
             arrive(page.load(told(enter), None, shown, **QUIET).then)
-            page.load(None, None, None, js="() => window.raclap.fold()", **LIGHT)
+            stand = "() => { window.raclap.fold(); window.raclap.lead(); }"
+            page.load(None, None, None, js=stand, **LIGHT)
         with gr.Accordion("Use from code", open=False, elem_id="code"):
             markup(snippets(), js_on_load="window.raclap.settle(element)")
         with gr.Accordion("Method, limits and ethics", open=False, elem_id="about"):
