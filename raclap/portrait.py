@@ -35,7 +35,7 @@ _DESCRIBED = Markup('<li><span>{}</span><span class="number" title="cosine">{}</
 _COURSE = Markup(
     '<section class="course"><h2>How it changes</h2><p class="legend">Stretches of {seconds:.1f} '
     "s, each half over the one before, from the beginning to {total:.1f} s. Emotions are shares of "
-    "the model’s belief, from 0 to 100 %.</p>{lines}</section>"
+    "the model’s belief, from 0 to 100 %.</p>{lines}{axis}</section>"
 )
 AWAITED = Markup(
     '<section class="course"><h2>How it changes</h2><p class="legend">Being listened to …</p>'
@@ -47,6 +47,13 @@ _LINE = Markup(
     '<span class="number">{span}</span></div>'
 )
 _SHOWN, _FOLLOWED = 4, 3  # values of an attribute as bars; emotions over time, at most
+_AXIS = Markup(
+    '<div class="line axis" aria-hidden="true"><span></span><div>{}</div>'
+    '<span class="number">seconds</span></div>'
+)
+_TICK = Markup('<span style="left:{:.1f}%">{}</span>')
+_STEPS = (1, 2, 5, 10, 20, 30, 60, 120)  # seconds from tick to tick
+_TICKS = 8  # at most, after the one at 0
 _WORTH_SAYING = 0.005  # a probability below this would be shown as 0 %
 _HEARD = 0.2  # probability at its height, from which an emotion is followed over time
 _UNITS = {"pitch": "Hz", "speed": "syllables a second", "energy": "dB"}
@@ -133,7 +140,9 @@ def course(moments: Sequence[Moment], first: str = "") -> Markup:
         ]
         if len(points) > 1:
             lines.append(_line(TITLES[name], points, total, unit))
-    return _COURSE.format(seconds=moments[0].seconds, total=total, lines=Markup("").join(lines))
+    return _COURSE.format(
+        seconds=moments[0].seconds, total=total, lines=Markup("").join(lines), axis=_axis(total)
+    )
 
 
 def _first(scale: Sequence[tuple[float, str]], share: float) -> str:
@@ -174,6 +183,12 @@ def _line(
 def _among(attribute: str, gender: str) -> str:
     """Say whose range a level is told by; others than pitch are alike for all."""
     return f" for a {gender}" if attribute == "pitch" else ""
+
+
+def _axis(total: float) -> Markup:
+    step = next((step for step in _STEPS if total <= step * _TICKS), _STEPS[-1])
+    ticks = (_TICK.format(100 * at / total, at) for at in range(0, int(total) + 1, step))
+    return _AXIS.format(Markup("").join(ticks))
 
 
 def _measured(level: Level) -> str:

@@ -104,6 +104,16 @@ def test_a_course_shows_the_likeliest_emotions_and_what_was_measured() -> None:
     assert course([]) == ""
 
 
+def test_a_course_says_at_which_second_each_place_is() -> None:
+    html = str(course(moments(0.2, 0.9, 0.4)))
+    assert re.findall(r'<span style="left:([\d.]+)%">(\d+)<', html) == [
+        (f"{100 * at / 6:.1f}", str(at)) for at in range(7)
+    ]
+    for seconds, last in ((9.5, 8), (61.0, 60), (600.0, 600)):
+        html = str(course([replace(moments(0.2)[0], seconds=seconds)] * 2))
+        assert re.findall(r'%">(\d+)<', html)[-1] == str(last)
+
+
 def test_the_emotion_that_was_read_is_followed_first() -> None:
     assert headline(READ) == "angry"
     html = str(course(moments(0.1, 0.1), headline(READ)))
