@@ -420,6 +420,16 @@ def test_a_number_out_of_bounds_is_brought_within(page: playwright.Page) -> None
     expect(page.get_by_test_id("toast-body")).to_have_count(0)
 
 
+def test_nothing_sweeps_for_who_wants_no_motion(page: playwright.Page) -> None:
+    page.evaluate("document.querySelector('main').classList.add('pending')")
+    moves = (
+        "getComputedStyle(document.querySelector('.gradio-container'), '::before').animationName"
+    )
+    assert page.evaluate(moves) == "sweep"
+    page.emulate_media(reduced_motion="reduce")
+    assert page.evaluate(moves) == "none"
+
+
 def test_no_tab_moves_under_the_pointer(page: playwright.Page) -> None:
     tabs = page.get_by_role("tab")
     places = set()
