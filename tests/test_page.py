@@ -163,6 +163,8 @@ def test_clips_are_played_one_after_the_other_without_a_mouse(
 
 def test_the_first_link_leads_to_the_results(page: playwright.Page, address: str) -> None:
     link = page.get_by_role("link", name="To the results")
+    expect(page.locator("#results .hit")).to_have_count(6)
+    page.wait_for_timeout(500)  # what is put in place of another loses the focus
     page.keyboard.press("Tab")
     expect(link).to_be_focused()
     page.keyboard.press("Enter")
