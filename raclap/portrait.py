@@ -194,7 +194,7 @@ def _axis(total: float) -> Markup:
 def _measured(level: Level) -> str:
     if level.unit == "dB":  # of vocal effort, from that of the median clip
         side = "below" if level.number < 0 else "above"
-        return f"{signed(abs(level.number), 1)} dB {side} a usual voice"
+        return f"{signed(abs(level.number), 1)} dB {side} usual"
     number = signed(level.number, 0 if level.unit == "Hz" else 1)
     return f"{number} {level.unit.replace('/s', ' a second')}"
 

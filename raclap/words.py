@@ -51,7 +51,7 @@ _WORDS = {
     "intensity": {"low": "mild", "normal": "moderate", "strong": "intense"},
     "pitch": {"low": "low pitch", "medium": "mid pitch", "high": "high pitch"},
     "speed": {"low": "slow", "medium": "medium pace", "high": "fast"},
-    "energy": {"low": "quiet", "medium": "medium loudness", "high": "loud"},
+    "energy": {"low": "quiet", "medium": "mid volume", "high": "loud"},
 }
 _DEGREES = {"low": "slightly", "strong": "very"}
 _UNMOVED = ("", "neutral")  # emotions of no degree

@@ -46,7 +46,7 @@ def moments(*shares: float) -> list[Moment]:
 def test_probabilities_and_levels_are_said_in_words_and_numbers() -> None:
     html = str(portrait(READ))
     assert ">measured: high pitch, 231 Hz<" in html
-    assert ">measured: quiet, 4.0 dB below a usual voice<" in html
+    assert ">measured: quiet, 4.0 dB below usual<" in html
     assert html.index(">angry<") < html.index(">happy<")
     assert ">sad<" not in html  # only the four likeliest of many values
     assert "90 %" in html
@@ -64,7 +64,7 @@ def test_what_is_likeliest_of_many_is_not_said_to_be_less_likely() -> None:
 def test_one_sentence_sums_up() -> None:
     assert sentence(READ) == (
         "Sounds like a woman speaking, very likely angry: high pitch for a woman (231 Hz), slow "
-        "(3.1 syllables a second), quiet (4.0 dB below a usual voice)."
+        "(3.1 syllables a second), quiet (4.0 dB below usual)."
     )
     unsure = replace(
         READ,
