@@ -181,7 +181,8 @@ def test_what_people_type_is_found(engine, name, least, most):
         if wanted and fitting:
             fit = sum(wanted <= style and not denied & style for style in found)
             right.append(fit / min(5, fitting))
-    print(f"{np.mean(right):.1%} of what is found fits, {np.mean(wrong):.1%} is denied")
+    print(f"{len(right)} queries: {np.mean(right):.1%} of what is found fits", end="; ")
+    print(f"{len(wrong)} deny: {np.mean(wrong):.1%} of what is found is denied")
     assert len(right) > 170
     assert np.mean(right) > least
     assert len(wrong) > 30
