@@ -58,6 +58,12 @@ _LISTED = {
     *("no", "zero", "without", "w/o", "neither", "lacking", "minus"),
     *("avoid", "avoiding", "exclude", "excluding"),
 }
+# Whoever tries not to cry sounds as if about to.
+_HELD_BACK = re.compile(
+    r"\b(?:try|tries|tried|trying|struggl\w+)(?: \w+)? not to "
+    r"(?!be\b|sound|seem|get\b|become|show|have)\w+"
+)
+_FAINT = {"the", "a", "faint", "faintest", "mildest", "slightest", "smallest", "tiniest", "merest"}
 # What may stand between "not" and what is not wanted, as an adverb may right before it.
 _BETWEEN = frozenset(
     lexicon.words(
@@ -106,6 +112,8 @@ def parted(
     if told:
         shares = told(cleaned, [word.span() for word in words])
         likely = dict(zip(words, shares.tolist(), strict=True))
+    held = [each.span() for each in _HELD_BACK.finditer(cleaned)]
+    likely = {word: share for word, share in likely.items() if not _overlap(word.span(), held)}
     gone: list[tuple[int, int]] = []  # from where to where something is denied
     cut: list[tuple[int, int]] = []  # the same with what denies it
     done = 0
@@ -119,7 +127,10 @@ def parted(
             gone += found
             done = found[-1][1]
             cut.append((said.start(), done))
-    if denying := [word.span() for word, (_, denies) in likely.items() if denies > _TOLD]:
+    denying = [word.span() for word, (_, denies) in likely.items() if denies > _TOLD]
+    # "A faint trace of anger" is a little of it; "lose every trace of anger" is none.
+    little = [(m.start, m.stop) for m in named if (m.attribute, m.value) == ("intensity", "low")]
+    if any(not _overlap(each, little) and cleaned[slice(*each)] not in _FAINT for each in denying):
         more = [each for each in _told(cleaned, likely, named, reads) if not _overlap(each, cut)]
         gone += more
         cut += [*more, *denying]

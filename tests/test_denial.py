@@ -173,6 +173,13 @@ def telling(denied: str, denying: str):
         ("ditch anger, not sad, a man", "anger sad", "ditch not", ("a man", "anger, sad")),
         ("a happy man", "", "", ("a happy man", "")),
         ("a woman or a man", "man", "or", ("a woman or a man", "")),
+        # A little of it is not none of it, unless that is what is to go.
+        ("faintest trace of joy", "joy", "faintest trace of", ("faintest trace of joy", "")),
+        ("low intensity joy, a man", "joy", "low intensity", ("low intensity joy, a man", "")),
+        ("lose the trace of joy, a man", "joy", "lose the trace of", ("a man", "joy")),
+        # Whoever holds it back is as if about to.
+        ("trying hard not to whisper", "whisper", "not to", ("trying hard not to whisper", "")),
+        ("a man trying not to sound sad", "sad", "not to sound", ("a man trying", "sad")),
     ],
 )
 def test_what_a_network_tells_is_parted_from_the_rest(text, denied, denying, parts):
