@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import math
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from typing import Any, TypeVar, get_type_hints
 
@@ -315,7 +316,8 @@ def from_dict(kind: type[T], values: dict[str, Any]) -> T:
         if is_dataclass(wanted) and isinstance(value, dict):
             value = from_dict(wanted, value)
         elif wanted is float and type(value) is int:
-            value = float(value)
+            with suppress(OverflowError):  # it stays what it is, and is refused
+                value = float(value)
         if type(value) is not wanted:
             raise InputError(
                 f"{kind.__name__}.{key} is {value!r}; it must be of type {wanted.__name__}."

@@ -216,7 +216,7 @@ def _connect(address: str | Path) -> tuple[MilvusClient, str]:
             raise InputError(
                 f"{text} is not of the form milvus://HOST:PORT/NAME, NAME of letters, digits and _."
             )
-        uri = f"http://{host}:{port}"
+        uri = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         hint = "; perhaps it does not run, or MILVUS_TOKEN lacks the token that it wants"
     else:
         uri, name, hint = str(Path(text).absolute()), "gallery", ""

@@ -141,6 +141,7 @@ def test_a_whole_number_is_a_float_too():
         (TrainConfig, "copies", 0),
         (TrainConfig, "head_rate", -1e-3),
         (TrainConfig, "head_rate", float("inf")),
+        (TrainConfig, "head_rate", 10**400),  # no float is as large
         (TrainConfig, "seed", -1),
         (TrainConfig, "seed", 2**32),
         (TrainConfig, "speech_rate", -1.0),

@@ -387,10 +387,20 @@ def test_a_wrong_address_is_told(address, told, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_server_that_does_not_answer_is_told(monkeypatch):
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]"])
+def test_a_server_that_does_not_answer_is_told(host, monkeypatch):
     monkeypatch.setattr(milvus, "_TIMEOUT_SECONDS", 1)
     with pytest.raises(InputError, match=r"cannot be asked.*perhaps.*MILVUS_TOKEN"):
-        Collection.load("milvus://127.0.0.1:9/voices")
+        Collection.load(f"milvus://{host}:9/voices")
+
+
+def test_an_address_keeps_the_brackets_of_its_host(monkeypatch):
+    asked = []
+    monkeypatch.setattr("pymilvus.MilvusClient", lambda uri, **_: asked.append(uri) or 1 / 0)
+    for host in ("[::1]", "localhost"):
+        with pytest.raises(ZeroDivisionError):
+            Collection.load(f"milvus://{host}:9/voices")
+    assert asked == ["http://[::1]:9", "http://localhost:9"]
 
 
 def test_a_missing_package_is_one_sentence(monkeypatch):
