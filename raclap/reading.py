@@ -71,7 +71,7 @@ class Reading:
         clip: the path as it was given, or ``recording`` for samples.
         seconds: length, silence included.
         attributes: attribute -> value -> probability; the values of one attribute sum to 1.
-        levels: measured ``pitch``, ``speed`` and ``energy``; a clip without voicing has no pitch.
+        levels: measured ``pitch``, ``speed`` and ``energy``; a whisper has speed alone.
         descriptions: (text, cosine), best first.
     """
 
@@ -344,11 +344,15 @@ def _by_attribute(told: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def measured_levels(measured: prosody.Prosody, named: dict[str, str]) -> dict[str, Level]:
-    """Return the levels that could be told, with the numbers behind them."""
+    """Return the levels that could be told, with the numbers behind them.
+
+    A whisper is quiet whatever its number, which is that of noise.
+    """
+    whispered = named["phonation"] == "whispered"
     return {
         level: Level(value=named[level], number=float(getattr(measured, of)), unit=unit)
         for level, (of, unit) in _MEASURED.items()
-        if named[level]
+        if named[level] and not (whispered and level == "energy")
     }
 
 

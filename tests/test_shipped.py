@@ -198,6 +198,15 @@ def test_the_best_descriptions_are_among_the_few_that_are_encoded(engine):
         assert len({*few} & {*all_[:5]}) >= 4
 
 
+def test_a_whisper_has_no_effort_that_is_measured(engine):
+    """Its noise, by which others are told to be loud, would contradict that it is quiet."""
+    kinds = {}
+    for clip in engine.gallery.clips[::20]:
+        read = engine.reader.read(audio.load(clip.path), top=1)
+        kinds.setdefault(clip.phonation, set()).update(read.levels)
+    assert kinds == {"whispered": {"speed"}, "voiced": {"pitch", "speed", "energy"}}
+
+
 def test_what_is_not_wanted_is_not_found(engine):
     plain = engine.search_text("angry", 20)
     without = engine.search_text("angry", 20, without="a man")
