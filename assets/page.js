@@ -62,7 +62,7 @@
       if (found.dataset.tell === "similar") led = found.dataset.clip;
       page.channels[found.dataset.tell]?.({ clip: found.dataset.clip });
       const tab = { similar: "voice", change: "blend" }[found.dataset.tell]; // at once: the answer takes a while
-      if (tab) document.querySelector(`[role=tab][data-tab-id=${tab}]`)?.click();
+      if (tab) tabOf(tab)?.click();
     }
     else if (at("#more")) shown = results().length;
     else if ((found = at("[data-zoom]"))) zoom(found.closest(".atlas").querySelector("svg"), found.dataset.zoom);
@@ -245,7 +245,8 @@
     tab === FIRST ? words.delete("tab") : words.set("tab", tab);
     history.pushState(history.state, "", stays(words));
   };
-  page.lead = () => document.querySelector(`[role=tab][data-tab-id="${CSS.escape(spoken().get("tab") ?? FIRST)}"]`)?.click();
+  const tabOf = (name) => document.querySelector(`[role=tab][data-tab-id="${CSS.escape(name)}"]`);
+  page.lead = () => (tabOf(spoken().get("tab") ?? FIRST) ?? tabOf(FIRST))?.click();
   // Another tab has kept what it shows; another query is asked anew.
   addEventListener("popstate", () => (asks(spoken()) === asked ? page.lead() : location.reload()));
   page.settle = (panel) => {

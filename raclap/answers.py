@@ -149,20 +149,21 @@ def endpoints(shelf: Shelf) -> None:
 
         Args:
             query: how something should sound, e.g. "a frightened woman whispering fast"; what it
-                denies, as in "a man, not angry", counts as not wanted.
+                denies, as in "a man, not angry", counts as not wanted. May be empty if without
+                is not.
             top: number of results.
             where: attribute -> value that every result must have, e.g. {"gender": "female"}.
             without: how it should not sound, e.g. "shouting"; empty for nothing.
             varied: at most two clips of a speaker, and none that sounds the same twice.
             gallery: name of the gallery to search, as listed by galleries; empty for the first.
         """
-        engine = shelf[gallery or ""]
+        engine, query = shelf[gallery or ""], query or ""
         if not isinstance(where or {}, dict):
             raise InputError('The filter must be an object such as {"gender": "female"}.')
         if not isinstance(varied, bool | None):
             raise InputError("varied must be true or false, without quotes.")
         hits = engine.search_text(
-            query or "", _count(top), where, without=without or "", varied=bool(varied)
+            query, _count(top), where, without=without or "", varied=bool(varied)
         )
         return {
             "query": query,
@@ -190,7 +191,7 @@ def endpoints(shelf: Shelf) -> None:
             clip: an audio file: wav, flac, mp3, ogg or opus, 0.1 s to 10 minutes.
         """
         read = shelf.first.describe(given(clip))
-        return {**plain_reading(read), "clip": Path(clip).name}
+        return {"clip": Path(clip).name, **plain_reading(read)}
 
     def blend(
         clip: str, change: str, weight: float = _WEIGHT, top: int = _TOP, gallery: str = ""

@@ -127,7 +127,10 @@ def _kinds(values: Sequence[str], facet: str) -> dict[str, str]:
     ]
     order = VALUES.get(facet, ())
     known.sort(key=lambda value: order.index(value) if value in order else 0)
-    kinds = {value: f"c{at}" for at, value in enumerate(known)}
+    # What has a place of its own has it in every gallery; the others take what is free.
+    places = {value: order.index(value) for value in known if value in order[:_COLOURS]}
+    free = (at for at in range(_COLOURS) if at not in places.values())
+    kinds = {value: f"c{places[value] if value in places else next(free)}" for value in known}
     return kinds | {value: "rest" for value in values if value not in kinds}
 
 

@@ -209,7 +209,8 @@ def describe(args: Namespace) -> dict[str, Any]:
     from raclap.sheets import plain_reading
 
     waveform = audio.load(args.clip)  # first, because it is quick to fail
-    return plain_reading(opened(args.checkpoint).read(waveform, str(args.clip), args.top))
+    read = opened(args.checkpoint).read(waveform, str(args.clip), args.top)
+    return {"clip": read.clip, **plain_reading(read)}
 
 
 def embed(args: Namespace) -> dict[str, Any]:

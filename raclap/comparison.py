@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from raclap import audio
+from raclap import audio, prosody
 from raclap.config import InputError, RelationConfig
 from raclap.index import Gallery
 from raclap.ranking import less
 from raclap.reading import Reader, encode_clips, text_vectors
 from raclap.relation import relation
-from raclap.style import WEIGHTS, Style, agreement
+from raclap.style import WEIGHTS, Style, agreement, levels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -77,6 +77,10 @@ def compare(
             for clip, waveform in zip(clips, waveforms, strict=True)
         ]
     )
+    styles = [
+        gallery.clips[rows[clip]].style if clip in rows else _measured(waveform)
+        for clip, waveform in zip(clips, waveforms, strict=True)
+    ]
     similarity = speech @ text_vectors(reader.model, wanted).T
     teacher = reader.model.teacher
     taught = similarity
@@ -96,14 +100,19 @@ def compare(
         overlap=np.array(
             [
                 [
-                    _overlap(gallery.clips[rows[clip]].style if clip in rows else Style(), *said)
+                    _overlap(style, *said)
                     for said in zip(map(reader.named, texts), denied, strict=True)
                 ]
-                for clip in clips
+                for style in styles
             ],
             dtype=np.float32,
         ),
     )
+
+
+def _measured(waveform: np.ndarray) -> Style:
+    """What is known of a recording without labels: no pitch, which is judged by gender."""
+    return Style(**levels(prosody.measure(audio.spoken(waveform))))
 
 
 _Values = Mapping[str, Collection[str]]

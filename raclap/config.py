@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import reprlib
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from typing import Any, TypeVar, get_type_hints
@@ -320,7 +321,8 @@ def from_dict(kind: type[T], values: dict[str, Any]) -> T:
                 value = float(value)
         if type(value) is not wanted:
             raise InputError(
-                f"{kind.__name__}.{key} is {value!r}; it must be of type {wanted.__name__}."
+                f"{kind.__name__}.{key} is {reprlib.repr(value)}; it must be of type "
+                f"{wanted.__name__}."
             )
         built[key] = value
     return kind(**built)

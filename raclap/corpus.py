@@ -107,7 +107,7 @@ _VERBATIM = ("id", "path", "text")  # the others are labels
 
 def measured(clip: Clip, figures: Prosody) -> Clip:
     """Return ``clip`` with its measured levels; a label stays where measuring tells nothing."""
-    found = levels(figures, clip.gender)
+    found = levels(figures, clip.gender, clip.phonation)
     if clip.corpus in WORDLESS:
         found = {"energy": found["energy"]}
     return replace(clip, **{name: level or getattr(clip, name) for name, level in found.items()})

@@ -35,7 +35,8 @@ _FIRM = (
 _NOT = re.compile(
     # "If not angry" means that it may be.
     rf"(?<!\bif )(?<!\bor )(?<!\bno )(?<!\bwhy )(?<!\bcare )\b(?!(?:{_FIRM})\b)(?:"
-    r"not|no|nobody|never|nothing|less|neither|nor|without|w/o|cannot|hardly|scarcely|minus|except"
+    r"not|no|nobody|never|nothing|less|neither|nor|(?<!\bnot )without|w/o|cannot|hardly|scarcely"
+    r"|minus|except"
     r"|(?:is|are|was|were|does|do|did|has|have|had|wo|would|should|could|must|need|ai)n'?t"
     r"|avoid|avoiding|exclude|excluding|used to be"
     r"|(?:any|every)(?:thing|one|body) but|(?:rather|other) than|instead of|far from|none|zero"
@@ -58,11 +59,12 @@ _LISTED = {
     *("no", "zero", "without", "w/o", "neither", "lacking", "minus"),
     *("avoid", "avoiding", "exclude", "excluding"),
 }
-# Whoever tries not to cry sounds as if about to.
+# Whoever tries not to cry sounds as if about to; "try not to shout" is asked of who searches.
 _HELD_BACK = re.compile(
-    r"\b(?:try|tries|tried|trying|struggl\w+)(?: \w+)? not to "
-    r"(?!be\b|sound|seem|get\b|become|show|have)\w+"
+    r"\b(?:tries|tried|trying|struggl\w+)(?: \w+)? not to (?:cry|weep|sob|break|lose|snap|explode"
+    r"|laugh|giggle|chuckle|smile|grin|scream|shout|yell|panic|tremble|shake|whisper)\b"
 )
+_WHAT = re.compile(r"\b(?:not|never|hardly)(?: like)? an? $")  # comes next: "not a robot"
 _FAINT = {"the", "a", "faint", "faintest", "mildest", "slightest", "smallest", "tiniest", "merest"}
 # What may stand between "not" and what is not wanted, as an adverb may right before it.
 _BETWEEN = frozenset(
@@ -156,8 +158,8 @@ def _told(
 ) -> Iterator[tuple[int, int]]:
     """Yield what is likely denied: words in a row, each as long as what the lexicon has there.
 
-    Of words that the lexicon does not have they must tell of a voice. Who wants no emotion wants
-    neutral voices, and "a man or a woman" denies neither.
+    Words that the lexicon does not have must tell of a voice, or say who speaks. Who wants no
+    emotion wants neutral voices, and "a man or a woman" denies neither.
     """
     either = unchosen(text) != text
     found: list[tuple[int, int]] = []
@@ -173,7 +175,8 @@ def _told(
         first = _at(start, named)
         if either and first and first.attribute == "gender":
             continue
-        if any(start <= each.start < stop for each in named) or reads(text[start:stop]):
+        known = any(start <= each.start < stop for each in named)
+        if known or _WHAT.search(text[:start]) or reads(text[start:stop]):
             yield start, stop
 
 

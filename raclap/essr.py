@@ -247,11 +247,11 @@ def _add_known(
             tally.add((*path, "precision10", name), rows, values)
 
 
-def partial(bench: Bench, rows: np.ndarray) -> Figures:
-    """Precision at 10 of queries that mention one to three attributes of some clip.
+def partial(bench: Bench, rows: np.ndarray, k: int = metrics.TOP) -> Figures:
+    """Precision at ``k`` of queries that mention one to three attributes of some clip.
 
     A retrieved clip counts when it has every value mentioned; one that does not know an attribute
-    lacks it. Hits are divided by how many could be there, 10 at most. The gallery is all ``rows``.
+    lacks it. Hits are divided by min(k, clips that satisfy the query). The gallery is all ``rows``.
     """
     rng = random.Random(f"{bench.protocol.seed}/partial")
     said = []
@@ -261,11 +261,11 @@ def partial(bench: Bench, rows: np.ndarray) -> Figures:
         said.append(wording.partial(style, rng, pool="unseen", count=count))
     scores = bench.similarity(rows, [each.text for each in said]).T
     wanted = metrics.codes([each.style for each in said])
-    order = metrics.top(scores, metrics.TOP, bench.generator(4))
+    order = metrics.top(scores, k, bench.generator(4))
     relevant = metrics.satisfied(wanted, bench.codes[rows])
     found = {
-        ("partial", "precision10"): metrics.precision(relevant, order),
-        ("chance", "partial", "precision10"): metrics.chance_precision(relevant),
+        ("partial", f"precision{k}"): metrics.precision(relevant, order),
+        ("chance", "partial", f"precision{k}"): metrics.chance_precision(relevant, k),
     }
     once, counts = np.ones(len(said)), bench.resample(len(said))
     return {path: metrics.ratio(values, once, counts) for path, values in found.items()}

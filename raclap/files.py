@@ -62,8 +62,13 @@ def replacing(path: Path) -> Iterator[Path]:
     """Give a place beside a file to write to, which takes the file's name once it is whole.
 
     A kill or an error in between leaves the old file, and a hidden ``.NAME.part`` that the next
-    writer overwrites. For one writer at a time. The folder is made if need be.
+    writer overwrites. For one writer at a time. The folder is made if need be. A link stays one,
+    and what is no file, such as ``/dev/null``, is written to as it stands.
     """
+    path = path.resolve()
+    if path.exists() and not path.is_file() and not path.is_dir():
+        yield path
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
     yield part

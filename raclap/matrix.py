@@ -15,6 +15,7 @@ from raclap.comparison import Comparison
 from raclap.words import signed
 
 _ABREAST = 6  # tables of more clips stand below each other
+_LONG = 40  # and those of a description with more characters
 _TABLES = Markup('{key}<div class="matrices{many}">{tables}</div>')
 _KEY = Markup('<ol class="key" aria-label="Clips">{}</ol>')
 _CLIP = Markup(
@@ -82,7 +83,8 @@ def matrices(
             for number, name, address in places
         )
     )
-    many = " many" if len(places) > _ABREAST else ""
+    wide = len(places) > _ABREAST or max(map(len, found.texts)) > _LONG
+    many = " many" if wide else ""
     return _TABLES.format(key=key, many=many, tables=Markup("").join(tables))
 
 

@@ -154,10 +154,10 @@ def precision(relevant: np.ndarray, order: np.ndarray) -> np.ndarray:
     return np.divide(hits, best, out=np.full(best.shape, np.nan), where=best > 0)
 
 
-def chance_precision(relevant: np.ndarray) -> np.ndarray:
-    """Compute what :func:`precision` of the first ``TOP`` is on average: (..., Q) float."""
+def chance_precision(relevant: np.ndarray, k: int = TOP) -> np.ndarray:
+    """Compute what :func:`precision` is on average over all orders: (..., Q) float."""
     size, count = relevant.shape[-1], np.count_nonzero(relevant, axis=-1)
-    k = min(TOP, size)
+    k = min(k, size)
     best = np.minimum(k, count)
     return np.divide(k * count / size, best, out=np.full(best.shape, np.nan), where=best > 0)
 

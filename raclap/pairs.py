@@ -7,6 +7,7 @@ the tables (`matrix`), their pictures (`heatmaps`).
 from __future__ import annotations
 
 import base64
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +39,7 @@ from raclap.widgets import (
     clip_choices,
     markup,
 )
-from raclap.words import counted, described, name
+from raclap.words import counted, described, label, name
 
 _MOST = 24
 _PARTLY = (
@@ -133,7 +134,9 @@ def pairs(shelf: Shelf, gallery: gr.Textbox, relate: Told) -> tuple[Fitting, gr.
         found = engine.compare([*ids, *files], wanted)
         rows = [engine.gallery.rows[id] for id in ids]
         clips = [engine.gallery.clips[row] for row in rows]
-        names = [*(name(clip) for clip in clips), *(Path(file).name for file in files)]
+        called = Counter(name(clip) for clip in clips)
+        names = [name(clip) if called[name(clip)] == 1 else label(clip) for clip in clips]
+        names += [Path(file).name for file in files]
         places = [
             *(address(engine, row) for row in rows),
             *(f"gradio_api/file={quote(file)}" for file in files),

@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from itertools import zip_longest
 
 import numpy as np
 from rapidfuzz import process
@@ -29,7 +30,7 @@ _NOTHING = ("", "")
 # What people type besides the lexicon's words, of which descriptions are made. "I'd love to hear"
 # asks for no love, nor does "couldn't care less" for sympathy; high spirits are no high pitch.
 _TYPED = {
-    _NOTHING: "love to, keen to, eager to, curious to, interested in, care less",
+    _NOTHING: "love to, keen to, eager to, curious to, interested in, care less, kids",
     ("gender", "female"): (
         "wife, girlfriend, daughter, aunt, niece, mom, mum, mommy, mummy, grandma, granny, "
         "grandmother, stepmother, stepmom, mother in law, queen, princess, duchess, waitress, "
@@ -55,6 +56,7 @@ _TYPED = {
         "raising their voice, raises their voice"
     ),
     ("pitch", "high"): "higher than average pitch, above average pitch, higher than normal pitch",
+    ("pitch", "medium"): "mid pitch, mid-pitched",
     ("pitch", "low"): "lower than average pitch, below average pitch, lower than normal pitch",
 }
 _PLACES = {value: place for place, value in enumerate(EVERY_VALUE)}
@@ -247,11 +249,15 @@ def _of_speaker(text: str) -> list[Mention]:
 
 
 def _people(text: str, found: Sequence[Mention]) -> list[Mention]:
-    """Keep the genders of a cleaned text in order; not the owner in "his wife"."""
+    """Keep the genders of a cleaned text in order; not "his" in "his wife", nor "girlish man"'s."""
     people = sorted((m for m in found if m.attribute == "gender"), key=lambda m: m.start)
     while len(people) > 1 and _owns(text, *people[:2]):
         del people[0]
-    return people
+    return [
+        one
+        for one, two in zip_longest(people, people[1:])
+        if not two or two.value == one.value or text[one.stop : two.start].strip()
+    ]
 
 
 def _chosen(text: str, people: Sequence[Mention]) -> Mention | None:

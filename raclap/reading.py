@@ -163,7 +163,8 @@ class Reader:
         vector = self.hear(waveform)
         attributes = self.probabilities(vector)
         measured = prosody.measure(audio.spoken(waveform))
-        named = style.levels(measured, likeliest(attributes["gender"])[0])
+        best = (likeliest(attributes[name])[0] for name in ("gender", "phonation"))
+        named = style.levels(measured, *best)
         return Reading(
             clip=name,
             seconds=len(waveform) / audio.RATE_HZ,
@@ -364,8 +365,7 @@ def likeliest(shares: dict[str, float], count: int = 1) -> list[str]:
 def _plausible(attributes: dict[str, dict[str, float]], named: dict[str, str]) -> Iterator[Style]:
     """Yield styles near what was heard: likely feelings, then neighbours of measured levels."""
     gender = likeliest(attributes["gender"])[0]
-    phonation = named["phonation"] or likeliest(attributes["phonation"])[0]
-    said = Style(**{**named, "gender": gender, "phonation": phonation})
+    said = Style(**named, gender=gender)
     emotions, intensities = (
         likeliest(attributes["emotion"], 3),
         likeliest(attributes["intensity"], 2),
@@ -384,6 +384,6 @@ def _compose(styles: Iterator[Style]) -> Iterator[tuple[str, Style]]:
     """Yield a full and some shorter descriptions of each style, and what each says."""
     for each in styles:
         for names in _SAID:
-            said = Style(**{name: value for name, value in each.known.items() if name in names})
-            if said.known:
+            part = Style(**{name: value for name, value in each.known.items() if name in names})
+            if (said := words.notable(part)).known:
                 yield words.described(said), said

@@ -110,12 +110,13 @@ def _mended(rest: str) -> str:
 
 
 def _without(pattern: re.Pattern[str], cleaned: str) -> str:
-    """Take out what matches, but not of a wording: who is "missing an old friend" is sad."""
+    """Take out what matches, but not of a longer wording: "missing an old friend" is sad."""
     worded = [each for each in mentions(cleaned) if each.attribute != "gender"]
 
     def kept(match: re.Match[str]) -> str:
         start, stop = match.span()
-        return match[0] if any(m.start <= start and stop <= m.stop for m in worded) else ""
+        around = (m for m in worded if m.start <= start and stop <= m.stop)
+        return match[0] if any(m.stop - m.start > stop - start for m in around) else ""
 
     return clean(pattern.sub(kept, cleaned))
 

@@ -143,7 +143,7 @@ class Engine:
 
         Args:
             text: 1 to 1,000 characters, any language or script (the model knows English); what it
-                denies is not wanted, see `sought`.
+                denies is not wanted, see `sought`. It may be empty if ``without`` is not.
             top: how many at most.
             where: attribute -> value that every clip must have.
             without: a description of what is not wanted; see `ranking.less`.
@@ -292,7 +292,7 @@ class Engine:
 
         Args:
             clip: id of a gallery clip, audio file, or (S,) samples at 16 kHz.
-            text: a description.
+            text: a description; it may be empty if ``without`` is not.
             without: what is not wanted besides what it denies.
 
         Raises:

@@ -44,7 +44,8 @@ def plain_reading(reading: Reading) -> dict[str, Any]:
         {"rank": rank, "text": text, "score": score}
         for rank, (text, score) in enumerate(reading.descriptions, start=1)
     ]
-    return {**asdict(reading), "descriptions": descriptions}
+    plain = {name: value for name, value in asdict(reading).items() if name != "clip"}
+    return {**plain, "descriptions": descriptions}
 
 
 def hit_rows(hits: Sequence[Hit]) -> list[dict[str, Any]]:

@@ -238,8 +238,10 @@ class Shelf:
             except BaseException:
                 self._remove(name)
                 raise
-            self._archives[name] = Path(archive)
-            self._remove_in(KEPT_SECONDS, name)
+            else:
+                self._archives[name] = Path(archive)
+            finally:
+                self._remove_in(KEPT_SECONDS, name)  # the job, too, which may say what was wrong
 
         self._start("own", name, work)
         return name

@@ -162,13 +162,14 @@ def _level(value: float, cuts: tuple[float, float]) -> str:
     return LEVELS[(value >= cuts[0]) + (value >= cuts[1])]
 
 
-def levels(prosody: Prosody, gender: str = "") -> dict[str, str]:
+def levels(prosody: Prosody, gender: str = "", phonation: str = "") -> dict[str, str]:
     """Name the measured levels of a clip.
 
     Args:
         prosody: what was measured.
         gender: ``female`` or ``male``; pitch is judged against that gender's range, so it stays
             unknown when the gender is.
+        phonation: what else tells of it; counts where measuring cannot tell.
 
     Returns:
         ``pitch`` (Hz), ``speed`` (syllable nuclei a second), ``energy`` (vocal effort) and
@@ -176,11 +177,12 @@ def levels(prosody: Prosody, gender: str = "") -> dict[str, str]:
         spectrum, which is that of noise and would pass for a shout's.
     """
     voiced = prosody.voiced >= VOICED_FROM
-    whispered = prosody.voiced < WHISPERED_BELOW
+    if voiced or prosody.voiced < WHISPERED_BELOW:
+        phonation = "voiced" if voiced else "whispered"
     countable = round(prosody.rate_hz * prosody.seconds) >= MIN_NUCLEI
     return {
         "pitch": _level(prosody.f0_hz, PITCH_HZ[gender]) if gender and voiced else "",
         "speed": _level(prosody.rate_hz, SPEED_HZ) if countable else "",
-        "energy": LEVELS[0] if whispered else _level(prosody.energy_db, ENERGY_DB),
-        "phonation": "whispered" if whispered else "voiced" if voiced else "",
+        "energy": LEVELS[0] if phonation == "whispered" else _level(prosody.energy_db, ENERGY_DB),
+        "phonation": phonation,
     }

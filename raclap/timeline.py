@@ -63,7 +63,8 @@ def follow(reader: Reader, waveform: np.ndarray) -> list[Moment]:
     moments = []
     for (at, part), vector in zip(spoken, vectors, strict=True):
         heard, measured = reader.probabilities(vector), prosody.measure(audio.spoken(part))
-        named = style.levels(measured, likeliest(heard["gender"])[0])
+        best = (likeliest(heard[name])[0] for name in ("gender", "phonation"))
+        named = style.levels(measured, *best)
         moments.append(
             Moment(
                 start=at / audio.RATE_HZ,

@@ -7,7 +7,8 @@ that a model learns from (``wording``), HTML.
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from raclap.corpus import Clip
 from raclap.style import ATTRIBUTES, Style
@@ -68,20 +69,29 @@ def listed(values: Mapping[str, str]) -> str:
     return ", ".join(word(*item) for item in values.items())
 
 
-def described(style: Style, names: Container[str] = ATTRIBUTES) -> str:
-    """Describe a style, or these attributes of it: "a very sad woman, low pitch, whispering".
+def notable(style: Style) -> Style:
+    """Leave of a style what is worth saying: not that it is voiced, or moved as usual."""
+    moved = style.emotion not in _UNMOVED and style.intensity in _DEGREES
+    return replace(
+        style,
+        intensity=style.intensity if moved else "",
+        phonation=style.phonation if style.phonation == "whispered" else "",
+    )
+
+
+def described(style: Style) -> str:
+    """Describe what is `notable` of a style: "a very sad woman, whispering, low pitch".
 
     A grammar can say it in many ways, but calls adults girls and fathers; nobody's age is heard.
     """
-    known = {name: value for name, value in style.known.items() if name in names}
-    degree, emotion = known.pop("intensity", ""), known.pop("emotion", "")
+    known = dict(notable(style).known)
     who = [
-        "" if emotion in _UNMOVED else _DEGREES.get(degree, ""),
-        word("emotion", emotion),
+        _DEGREES.get(known.pop("intensity", ""), ""),
+        word("emotion", known.pop("emotion", "")),
         word("gender", known.pop("gender", "person")),
     ]
     person = " ".join(filter(None, who))
-    if known.pop("phonation", "") == "whispered":
+    if known.pop("phonation", ""):
         person = f"{person}, whispering"
     article = "an" if person[0] in "aeiou" else "a"
     return ", ".join([f"{article} {person}", *(word(*each) for each in known.items())])

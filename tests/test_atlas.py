@@ -34,18 +34,31 @@ def keys(html: str) -> list[tuple[str, str, str]]:
 def test_every_clip_is_a_point_at_its_place_in_its_colour() -> None:
     points = re.findall(r'<circle class="([^"]+)" cx="([\d.]+)" cy="([\d.]+)"', drawn())
     assert points == [
-        ("c0", "40.0", "40.0"),
-        ("c1", "960.0", "40.0"),
-        ("c1", "40.0", "960.0"),
+        ("c3", "40.0", "40.0"),
+        ("c4", "960.0", "40.0"),
+        ("c4", "40.0", "960.0"),
         ("rest", "960.0", "960.0"),
     ]
-    assert keys(drawn()) == [("c0", "sad", "1"), ("c1", "angry", "2"), ("rest", "not known", "1")]
+    assert keys(drawn()) == [("c3", "sad", "1"), ("c4", "angry", "2"), ("rest", "not known", "1")]
+
+
+def test_a_value_has_one_colour_in_all_galleries() -> None:
+    clips = [
+        Clip(id=str(n), path="", emotion=emotion)
+        for n, emotion in enumerate(("pride", "angry", "guilt", "neutral"))
+    ]
+    assert [key[:2] for key in keys(drawn(clips))] == [
+        ("c0", "neutral"),
+        ("c4", "angry"),  # as beside sadness
+        ("c1", "guilty"),  # has no place of its own, takes what is free
+        ("c2", "proud"),
+    ]
 
 
 def test_hits_are_ringed_and_the_query_lies_amid_them() -> None:
     hits = [Hit(rank=n, clip=CLIPS[n], score=0.5) for n in (1, 2)]
     html = drawn(hits=hits)
-    assert len(re.findall(r'class="c1 hit-point"', html)) == 2
+    assert len(re.findall(r'class="c4 hit-point"', html)) == 2
     assert re.findall(r'class="rank-mark"[^>]*>(\d)<', html) == ["1", "2"]
     assert 'class="query-mark" d="M500.0 500.0m' in html
     assert "query-mark" not in drawn()

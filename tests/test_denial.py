@@ -85,6 +85,7 @@ def test_what_is_denied_is_parted_from_what_is_wanted(text, wanted, denied):
         "doubtless angry",
         "a hopeless voice",
         "a visibly unmoved man",
+        "not without anger",
         "he can't stop laughing",
         "not her angry voice",
         "nothing but angry",
@@ -177,8 +178,14 @@ def telling(denied: str, denying: str):
         ("faintest trace of joy", "joy", "faintest trace of", ("faintest trace of joy", "")),
         ("low intensity joy, a man", "joy", "low intensity", ("low intensity joy, a man", "")),
         ("lose the trace of joy, a man", "joy", "lose the trace of", ("a man", "joy")),
-        # Whoever holds it back is as if about to.
-        ("trying hard not to whisper", "whisper", "not to", ("trying hard not to whisper", "")),
+        # Whoever holds it back is as if about to; who searches may be asked to.
+        ("tries hard not to whisper", "whisper", "not to", ("tries hard not to whisper", "")),
+        ("please try not to shout", "shout", "please try not to", ("", "shout")),
+        ("he tries not to use anger", "anger", "tries not to use", ("he", "anger")),
+        # Who it is not, whatever that is.
+        ("a man, not a gruvy plonk", "gruvy plonk", "not", ("a man", "gruvy plonk")),
+        ("hardly like a plonk", "plonk", "hardly like a", ("", "plonk")),
+        ("lose a plonk, a man", "plonk", "lose", ("lose a plonk, a man", "")),
         ("a man trying not to sound sad", "sad", "not to sound", ("a man trying", "sad")),
     ],
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from raclap.config import InputError
@@ -39,6 +41,19 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
         part.write_text("newer")
     assert file.read_text() == "newer"
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_link_stays_one_and_what_is_no_file_is_written_to(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "far" / "file")
+    for text in ("old", "new"):
+        with replacing(tmp_path / "link") as part:
+            part.write_text(text)
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "far" / "file").read_text() == "new"
+    os.mkfifo(tmp_path / "pipe")
+    with replacing(tmp_path / "pipe") as part:
+        assert part == tmp_path / "pipe"
+    assert (tmp_path / "pipe").is_fifo()
 
 
 def test_any_text_is_part_of_a_name_of_its_own(tmp_path):

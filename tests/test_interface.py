@@ -113,6 +113,9 @@ def test_what_is_not_wanted_and_variety_reach_the_engine(client: Client, engine:
     expected = engine.search_text("angry", 8, without="a man", varied=True)
     assert [hit["id"] for hit in answer["hits"]] == [hit.clip.id for hit in expected]
     assert expected != engine.search_text("angry", 8)
+    for nothing in (None, ""):
+        answer = client.predict(nothing, 3, None, "a man", api_name="/search_by_text")
+        assert (answer["query"], len(answer["hits"])) == ("", 3)
 
 
 def test_a_blend_equals_the_engine(client: Client, engine: Engine, voice: Path) -> None:

@@ -19,6 +19,7 @@ from raclap.query import (
     unchosen,
 )
 from raclap.style import EVERY_VALUE, Style
+from raclap.words import described, notable
 
 ENGLISH = {
     "angry",
@@ -144,6 +145,15 @@ def test_a_long_query_is_cleaned_in_time():
 )  # fmt: skip
 def test_mentioned_values_are_recognised(text, style):
     assert mentioned(text) == style
+
+
+@pytest.mark.parametrize(("attribute", "value"), EVERY_VALUE)
+def test_the_words_of_the_page_are_known(attribute, value):
+    """What it reads out can be asked for as it stands."""
+    style = Style(**{attribute: value})
+    found = mentioned(described(style)).known
+    assert found | {"intensity": "strong"} == notable(style).known | {"intensity": "strong"}
+    assert "intensity" not in found or value == "ecstasy"  # which nobody shows a little of
 
 
 @pytest.mark.parametrize(

@@ -117,6 +117,8 @@ def test_what_is_left_has_nothing_more_to_leave_out(words):
         ("a man, sad", ""),
         ("an old man", "Ages"),
         ("a child with a French accent", "Accents and ages"),
+        ("angry kids", "Ages"),
+        ("missing an old friend", ""),
     ],
 )
 def test_people_are_told_what_is_not_heard(text, topics):

@@ -21,7 +21,8 @@ from raclap.index import Gallery
 from raclap.query import check_text
 from raclap.reading import Reader
 from raclap.search import Engine
-from raclap.style import ATTRIBUTES, VALUES, Style
+from raclap.style import ATTRIBUTES, LEVELS, VALUES, Style, agreement
+from raclap.words import word
 
 
 @pytest.fixture(scope="module")
@@ -254,6 +255,15 @@ def test_a_comparison_holds_clips_against_texts(engine, clips, tmp_path):
     soft = np.exp(logits - logits.max(axis=1, keepdims=True))
     expected = soft / soft.sum(axis=1, keepdims=True)
     np.testing.assert_allclose(found.relation, expected, atol=1e-4)
+
+
+def test_a_recording_without_labels_is_compared_in_measured_levels(engine, tmp_path):
+    outsider = write_voice(tmp_path / "outside.wav", 330)
+    levels = engine.describe(outsider).levels
+    texts = ["a woman", *(word("energy", energy) for energy in LEVELS), "high pitch"]
+    (row,) = engine.compare([str(outsider)], texts).overlap
+    agreed = [agreement("energy", energy, levels["energy"].value) for energy in LEVELS]
+    assert row == pytest.approx([np.nan, *agreed, np.nan], nan_ok=True)  # pitch wants a gender
 
 
 def test_what_is_not_wanted_is_subtracted(engine, clips):

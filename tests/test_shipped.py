@@ -193,7 +193,7 @@ def test_the_best_descriptions_are_among_the_few_that_are_encoded(engine):
     for clip in engine.gallery.clips[::60]:
         waveform = audio.load(clip.path)
         few, all_ = (engine.reader.read(waveform, top=top).descriptions for top in (5, 1000))
-        assert (len(few), len(all_) > 20) == (5, True)
+        assert (len(few), len(all_) > 15) == (5, True)
         assert few[0] == pytest.approx(all_[0])
         assert len({*few} & {*all_[:5]}) >= 4
 
@@ -288,6 +288,8 @@ def test_who_names_no_emotion_finds_few_that_are_moved(engine, query):
         ("a woman crying over her husband", "female"),
         ("he is mad at her", "male"),
         ("his wife is shouting", "female"),
+        ("a feminine man", "male"),
+        ("a manly woman", "female"),
     ],
 )
 def test_who_speaks_is_found_and_not_who_is_spoken_to(engine, query, gender):

@@ -68,6 +68,13 @@ def test_phonation_is_told_only_when_certain():
     assert [bool(each["pitch"]) for each in found] == [False] * 4 + [True]
 
 
+def test_phonation_that_is_heard_counts_where_measuring_cannot_tell():
+    """And then a whisper is quiet, whatever its noise is like."""
+    found = [levels(measured(voiced=v, energy_db=9), "", "whispered") for v in (0.0, 0.2, 0.3)]
+    assert [each["phonation"] for each in found] == ["whispered", "whispered", "voiced"]
+    assert [each["energy"] for each in found] == ["low", "low", "high"]
+
+
 def test_measured_levels_are_values_of_a_style():
     found = levels(measured(f0_hz=150, rate_hz=5, energy_db=9), "male")
     assert Style(**found).known == {
