@@ -110,13 +110,17 @@
 
   // ---- the map
   const choose = (point) => {
+    mark(point);
+    point.focus({ preventScroll: true });
+    page.sound(point.dataset.sound, point.closest(".atlas").querySelector(".now audio"));
+  };
+  const mark = (point) => {
     const atlas = point.closest(".atlas"), now = atlas.querySelector(".now");
     atlas.querySelectorAll("circle").forEach((each) => { each.tabIndex = -1; each.classList.remove("chosen"); });
     point.tabIndex = 0;
     point.classList.add("chosen");
-    point.focus({ preventScroll: true });
+    seen.clip = point.dataset.clip;
     now.querySelector("p").textContent = point.getAttribute("aria-label");
-    page.sound(point.dataset.sound, now.querySelector("audio"));
     now.querySelector(".actions").hidden = false;
     now.querySelectorAll("[data-tell]").forEach((button) => { button.dataset.clip = point.dataset.clip; });
   };
@@ -126,12 +130,28 @@
     svg.setAttribute("viewBox", `${keep(x)} ${keep(y)} ${size} ${size}`);
     svg.style.setProperty("--zoom", size / 1000);
     svg.classList.toggle("near", size < 1000); // a finger moves the map, not the page
+    seen = { ...seen, gallery: drawnOf(svg), x: view(svg).x, y: view(svg).y, size };
   };
   const zoom = (svg, way, px = 0.5, py = 0.5) => {
     const { x, y, width } = view(svg);
     const size = way === "all" ? 1000 : Math.min(1000, Math.max(80, width * (way === "in" ? 0.6 : 1 / 0.6)));
     look(svg, x + px * (width - size), y + py * (width - size), size);
   };
+  // Drawn anew, in other colours, it shows what one looked at, and whole what was marked. Gradio changes it in place.
+  let seen = {};
+  const drawnOf = (svg) => svg.querySelector("circle")?.dataset.sound.replace(/\d+$/, "");
+  new MutationObserver(() => {
+    const svg = document.querySelector("#map svg");
+    if (!svg) return;
+    if (drawnOf(svg) !== seen.gallery) seen = { gallery: drawnOf(svg) };
+    const hits = [...svg.querySelectorAll(".hit-point")].map((each) => each.ariaLabel).sort().join();
+    if (hits && hits !== seen.hits) look(svg, 0, 0, 1000);
+    seen.hits = hits;
+    if (seen.size && view(svg).width !== seen.size) look(svg, seen.x, seen.y, seen.size);
+    if (!seen.clip || svg.querySelector(".chosen")) return;
+    const point = [...svg.querySelectorAll("circle")].find((each) => each.dataset.clip === seen.clip);
+    if (point) mark(point);
+  }).observe(document, { subtree: true, attributeFilter: ["viewBox", "class"] });
   const only = (button) => {
     const atlas = button.closest(".atlas"), on = button.getAttribute("aria-pressed") !== "true";
     atlas.querySelectorAll("[data-only]").forEach((each) => each.setAttribute("aria-pressed", String(on && each === button)));

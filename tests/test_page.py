@@ -263,6 +263,17 @@ def test_back_leads_to_the_query_before(page: playwright.Page, address: str) -> 
     expect(_announced(page)).to_contain_text("Understood: angry, man.")
 
 
+def test_back_leads_from_a_tab_that_there_is_to_the_first(
+    page: playwright.Page, address: str
+) -> None:
+    page.goto(f"{address}?tab=nonsense")
+    expect(page.locator("#results .hit")).to_have_count(6)
+    _open(page, "Map")
+    expect(page).to_have_url(f"{address}?tab=map")
+    page.go_back()
+    expect(page.get_by_label("How should it sound?")).to_be_visible()
+
+
 def test_back_leads_to_the_tab_before(page: playwright.Page, address: str) -> None:
     page.goto(address)
     _search(page, "an angry man")
@@ -754,6 +765,22 @@ def test_three_tables_a_temperature_and_files(page: playwright.Page, complaints:
     assert complaints == []
 
 
+def test_more_clips_can_be_chosen_wherever_the_page_stands(page: playwright.Page) -> None:
+    """The list keeps clear of its field, which grew with the clips and left it no room."""
+    page.set_viewport_size({"width": 1280, "height": 720})
+    _open(page, "Relations")
+    page.add_style_tag(content="body { padding-bottom: 60rem }")
+    box = page.get_by_role("combobox", name="Clips of the gallery")
+    for scrolled in (0, 150, 300):
+        page.evaluate(f"scrollTo(0, {scrolled})")
+        box.press("ArrowDown")
+        options = page.get_by_role("listbox")
+        expect(options).to_be_visible()
+        assert options.bounding_box()["height"] > 90
+        page.keyboard.press("Escape")
+        page.mouse.click(5, 5)
+
+
 def test_own_clips_and_suggested_descriptions(
     page: playwright.Page, voice: Path, complaints: list[str]
 ) -> None:
@@ -810,9 +837,17 @@ def test_a_map_to_hear_to_recolour_and_to_zoom(
     assert page.locator(".atlas svg").get_attribute("viewBox").endswith("1000 1000")
     page.get_by_role("button", name="angry 3").click()
     expect(page.locator(".atlas .faded")).to_have_count(9)
+    page.get_by_role("button", name="Zoom in").click()
+    looked, chosen = page.locator(".atlas svg"), page.locator(".atlas .now p").text_content()
+    at = looked.get_attribute("viewBox")
     page.get_by_label("Colour by").click()
     page.get_by_role("option", name="Gender").click()
     expect(page.get_by_role("button", name="woman 6")).to_be_visible()
+    expect(looked).to_have_attribute("viewBox", at)
+    expect(page.locator(".atlas circle.chosen")).to_have_attribute("aria-label", chosen)
+    page.get_by_label("Mark a description").fill("a happy woman")
+    page.get_by_role("button", name="Mark").click()
+    expect(looked).to_have_attribute("viewBox", "0 0 1000 1000")  # marks may be anywhere
     assert complaints == []
 
 
