@@ -234,7 +234,7 @@ def test_ones_own_is_still_listed_after_a_reload_and_deleted_on_a_click(
     expect(page.get_by_role("radio", name="vowels (12 clips)")).to_be_checked()
     expect(button(page, "Delete now")).to_have_count(0)
     expect(page.locator(".masthead .gallery")).to_contain_text("12 clips in the gallery “vowels”")
-    expect(page).to_have_url(f"{address}?q=sad")  # asked of the first gallery now
+    expect(page).to_have_url(f"{address}?tab=galleries&q=sad")  # asked of the first gallery now
     assert not [*shelf.folder.glob("visitors/*")]
     assert complaints == []
 

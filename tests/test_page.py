@@ -344,7 +344,7 @@ def test_marks_tell_what_fits_and_what_does_not(page: playwright.Page, engine: E
 
 def test_what_no_lookup_finds_is_marked_as_the_model_reads_it(page: playwright.Page) -> None:
     _search(page, "xyzzy, whoever it is")
-    expect(_announced(page)).to_have_text("10 clips, best match first. Understood: sad.")
+    expect(_announced(page)).to_have_text("10 clips, best match first. Perhaps meant: sad.")
     expect(page.locator(".hit .met, .hit .near, .hit .missed")).to_have_count(10)
     _search(page, "qwrt")
     said = "nothing in particular, so the order says little. Hardly a word of this is known;"
