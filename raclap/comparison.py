@@ -87,6 +87,7 @@ def compare(
     if teacher:
         heard = encode_clips(teacher, waveforms)
         taught = heard @ text_vectors(teacher, wanted).T
+    named = [reader.named(text) for text in texts]
     denied = [reader.named(unwanted) if unwanted else {} for _, unwanted in sought]
     for m, unwanted in ((m, unwanted) for m, (_, unwanted) in enumerate(sought) if unwanted):
         similarity[:, m] = less(similarity[:, m], speech @ reader.against(unwanted))
@@ -99,10 +100,7 @@ def compare(
         taught=taught,
         overlap=np.array(
             [
-                [
-                    _overlap(style, *said)
-                    for said in zip(map(reader.named, texts), denied, strict=True)
-                ]
+                [_overlap(style, *said) for said in zip(named, denied, strict=True)]
                 for style in styles
             ],
             dtype=np.float32,

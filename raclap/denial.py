@@ -64,7 +64,7 @@ _HELD_BACK = re.compile(
     r"\b(?:tries|tried|trying|struggl\w+)(?: \w+)? not to (?:cry|weep|sob|break|lose|snap|explode"
     r"|laugh|giggle|chuckle|smile|grin|scream|shout|yell|panic|tremble|shake|whisper)\b"
 )
-_WHAT = re.compile(r"\b(?:not|never|hardly)(?: like)? an? $")  # comes next: "not a robot"
+_NOT_A = re.compile(r"\b(?:not|never|hardly)(?: like)? an? $")  # before a "robot"
 _FAINT = {"the", "a", "faint", "faintest", "mildest", "slightest", "smallest", "tiniest", "merest"}
 # What may stand between "not" and what is not wanted, as an adverb may right before it.
 _BETWEEN = frozenset(
@@ -175,8 +175,8 @@ def _told(
         first = _at(start, named)
         if either and first and first.attribute == "gender":
             continue
-        known = any(start <= each.start < stop for each in named)
-        if known or _WHAT.search(text[:start]) or reads(text[start:stop]):
+        said = any(start <= each.start < stop for each in named)
+        if said or _NOT_A.search(text[:start]) or reads(text[start:stop]):
             yield start, stop
 
 

@@ -163,8 +163,7 @@ class Reader:
         vector = self.hear(waveform)
         attributes = self.probabilities(vector)
         measured = prosody.measure(audio.spoken(waveform))
-        best = (likeliest(attributes[name])[0] for name in ("gender", "phonation"))
-        named = style.levels(measured, *best)
+        named = named_levels(measured, attributes)
         return Reading(
             clip=name,
             seconds=len(waveform) / audio.RATE_HZ,
@@ -342,6 +341,12 @@ def surely(told: np.ndarray) -> Style:
 def _by_attribute(told: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
     """Yield each attribute, and what is told (V,) of its values."""
     return zip(ATTRIBUTES, np.split(told, np.cumsum(SIZES)[:-1]), strict=True)
+
+
+def named_levels(measured: prosody.Prosody, heard: dict[str, dict[str, float]]) -> dict[str, str]:
+    """Name the levels of a clip of the gender and, where that is not measured, phonation heard."""
+    gender, phonation = (likeliest(heard[name])[0] for name in ("gender", "phonation"))
+    return style.levels(measured, gender, phonation)
 
 
 def measured_levels(measured: prosody.Prosody, named: dict[str, str]) -> dict[str, Level]:

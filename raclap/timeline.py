@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from raclap import audio, prosody, style
-from raclap.reading import Level, Reader, encode_clips, likeliest, measured_levels
+from raclap import audio, prosody
+from raclap.reading import Level, Reader, encode_clips, measured_levels, named_levels
 
 LONG_SECONDS = 6.0  # a shorter clip has one style
 _MOMENT_SECONDS = 3.0
@@ -63,8 +63,7 @@ def follow(reader: Reader, waveform: np.ndarray) -> list[Moment]:
     moments = []
     for (at, part), vector in zip(spoken, vectors, strict=True):
         heard, measured = reader.probabilities(vector), prosody.measure(audio.spoken(part))
-        best = (likeliest(heard[name])[0] for name in ("gender", "phonation"))
-        named = style.levels(measured, *best)
+        named = named_levels(measured, heard)
         moments.append(
             Moment(
                 start=at / audio.RATE_HZ,
