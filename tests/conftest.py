@@ -39,6 +39,11 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes long comes first, lest at the end all wait for it."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 class _Loggers(dict):
     """Loggers by name; going through them is safe while a thread adds some."""
 

@@ -23,6 +23,8 @@ from raclap.index import Gallery
 from raclap.intake import WORK, find_clips, take_in
 from raclap.model import RACLAP
 
+pytestmark = pytest.mark.slow
+
 COUNT = 24
 
 
@@ -95,7 +97,7 @@ def test_interrupted_and_with_a_worker_killed_it_is_as_in_one_process(desk, monk
             open_reader(desk / "model"),
             clips,
             work,
-            examine=cluster.examine(desk / "model", workers=2),
+            examine=cluster.examine(desk / "model", workers=1),
             watch=stop,
         )
     kept = len(work.read_text().splitlines())

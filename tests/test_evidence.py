@@ -26,6 +26,8 @@ from raclap.search import BUNDLED, Engine
 from raclap.style import ATTRIBUTES, Style
 from raclap.towers import statistics
 
+pytestmark = pytest.mark.slow
+
 TEXTS = [
     "a frightened woman whispering fast in a high trembling voice",
     "sad",
@@ -229,9 +231,9 @@ def test_two_windows_are_the_textbook_formula(model, voice):
 
 
 def test_deleting_what_mattered_costs_most(shipped, gallery):
-    """Cut out of the sound, or of the text, and encoded afresh: the sum over 16 clips."""
+    """Cut out of the sound, or of the text, and encoded afresh: the sum over a few clips."""
     rng, lost = random.Random(0), {"sound": [], "text": []}
-    for clip in rng.sample(gallery.clips, 16):
+    for clip in rng.sample(gallery.clips, 6):
         style = Style(**{name: getattr(clip, name) for name in ATTRIBUTES})
         text = shipped.clean(wording.describe(style, rng).text)
         waveform, words = audio.load(clip.path), text.split()
@@ -252,7 +254,7 @@ def test_deleting_what_mattered_costs_most(shipped, gallery):
                 for kept in (least, most)
             )
             lost[kind].append(without_least - without_most)
-    assert len(lost["sound"]) >= 10
+    assert len(lost["sound"]) >= 5
     assert np.mean(lost["sound"]) > 0.01
     assert np.mean(lost["text"]) > 0.1
 
@@ -262,7 +264,7 @@ def test_relevance_lies_in_the_half_that_is_described(shipped, gallery):
     by = {(clip.speaker, clip.emotion): clip for clip in gallery.clips if clip.phonation}
     words = {"angry": "angry", "sad": "sad", "happy": "happy", "fearful": "frightened"}
     right = []
-    for speaker in sorted({clip.speaker for clip in gallery.clips}):
+    for speaker in sorted({clip.speaker for clip in gallery.clips})[::2]:
         for pair in (("angry", "sad"), ("happy", "fearful")):
             clips = [audio.trim(audio.load(by[speaker, emotion].path)) for emotion in pair]
             for half, emotion in enumerate(pair):

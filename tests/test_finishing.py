@@ -21,6 +21,8 @@ from raclap.finishing import finish, places
 from raclap.model import RACLAP
 from raclap.train import train
 
+pytestmark = pytest.mark.slow
+
 FILES = [f"{part}.safetensors" for part in ("finish", "ear", "eye", "negation")]
 TEXTS = ["an angry man, shouting", "a calm woman", "a person speaking", "a dejected man"]
 
@@ -29,11 +31,12 @@ TEXTS = ["an angry man, shouting", "a calm woman", "a person speaking", "a dejec
 def few_descriptions():
     """What teaches an eye, and what tells denials, that need not know much."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("_EYE_DRILLS", "_EYE_WHOLES", "_EYE_PARTS"):
+        for name in ("_DRILLS", "_EYE_DRILLS", "_EYE_WHOLES", "_EYE_PARTS"):
             patch.setattr(finishing, name, 60)
-        few = negating.sentences()[::60]
+        few = negating.sentences()[::300]
         patch.setattr(negating, "sentences", lambda: few)
-        patch.setattr(negating, "_DRILLS", 60)
+        patch.setattr(negating, "_DRILLS", 20)
+        patch.setattr(negating, "_PASSES", 1)
         yield
 
 

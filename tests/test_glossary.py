@@ -10,6 +10,8 @@ from raclap.config import InputError
 from raclap.query import normalize
 from raclap.style import EVERY_VALUE, VALUES
 
+pytestmark = pytest.mark.slow
+
 SAD, ANGRY = (EVERY_VALUE.index(("emotion", each)) for each in ("sad", "angry"))
 # Two clusters of adjectives, an adverb, a verb, and nouns of a feeling, an animal and a person's
 # name, as wndb(5WN) has them; the licence is indented.

@@ -20,6 +20,7 @@ import torch
 from hums import history, hums
 from torch import distributed, multiprocessing
 
+from raclap.__main__ import main
 from raclap.config import RelationConfig, TrainConfig, preset
 from raclap.corpus import Clip, write_manifest
 from raclap.data import Batch
@@ -29,6 +30,8 @@ from raclap.parallel import ALONE, Ranks, joined
 from raclap.style import ATTRIBUTES, VALUES, Style
 from raclap.towers import Frames
 from raclap.wording import Description, describe
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parent.parent
 STYLES = [
@@ -112,7 +115,11 @@ def work(rank: int, folder: str) -> None:
 def found(tmp_path_factory) -> dict[tuple[int, int], dict]:
     """What each rank found, by number of processes and rank."""
     folder = tmp_path_factory.mktemp("ranks")
-    multiprocessing.spawn(work, (str(folder),), nprocs=SIZES[-1])
+    # What all import is imported once.
+    multiprocessing.get_context("forkserver").set_forkserver_preload(["raclap.objective", "pytest"])
+    multiprocessing.start_processes(
+        work, (str(folder),), nprocs=SIZES[-1], start_method="forkserver"
+    )
     places = [(size, rank) for size in SIZES for rank in range(size)]
     return {place: torch.load(folder / "{}-{}.pt".format(*place)) for place in places}
 
@@ -177,11 +184,16 @@ def torchrun(folder: Path, *words: object) -> subprocess.Popen:
         )
 
 
-def test_torchrun_trains_both_stages_and_goes_on_after_a_kill(manifest, tmp_path):
-    given = ("--manifest", manifest, "--set", "ess.epochs=60", "--set", "ess.same_corpus=0")
-    given = (*given, "--set", "ess.partial=0", "--set", "ess.wordings=1")
-    given = (*given, "--stage", "ess", "--output", tmp_path / "ess")
-    state, out, err = tmp_path / "ess" / "resume" / "state.pt", tmp_path / "out", tmp_path / "err"
+def test_torchrun_trains_and_goes_on_after_a_kill(manifest, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # where the cache of features lands
+    alone = ("--preset", "tiny", "--manifest", manifest, "--set", "ess.epochs=1")
+    alone = (*alone, "--set", "ess.same_corpus=0", "--set", "ess.partial=0")
+    first = tmp_path / "ess"
+    assert main([str(word) for word in ("train", "--stage", "ess", *alone, "--output", first)]) == 0
+    given = ("--manifest", manifest, "--stage", "ra", "--init", first, "--set", "ra.epochs=30")
+    given = (*given, "--set", "ra.same_corpus=0", "--set", "ra.partial=0", "--set", "ra.wordings=1")
+    given = (*given, "--output", tmp_path / "ra")
+    state, out, err = tmp_path / "ra" / "resume" / "state.pt", tmp_path / "out", tmp_path / "err"
     run = torchrun(tmp_path, *given)
     deadline = time.monotonic() + 120
     while not state.is_file() and run.poll() is None and time.monotonic() < deadline:
@@ -193,24 +205,19 @@ def test_torchrun_trains_both_stages_and_goes_on_after_a_kill(manifest, tmp_path
     assert run.wait(60)
     assert not out.read_text()
     kept = torch.load(state, weights_only=True)["place"]
-    assert 0 < kept["epoch"] < 60
+    assert 0 < kept["epoch"] < 30
 
     run = torchrun(tmp_path, *given)
     assert run.wait(200) == 0, err.read_text()
     (line,) = out.read_text().splitlines()  # one rank tells the result
-    assert json.loads(line)["stage"] == "ess"
-    rows = history(tmp_path / "ess")
+    assert json.loads(line)["stage"] == "ra"
+    rows = history(tmp_path / "ra")
     logged = [row["step"] for row in rows if "loss" in row]
     fresh = [step for step in logged if step > kept["steps"]]
-    assert fresh[-1] == 120  # two batches an epoch
+    assert fresh[-1] == 60  # two batches an epoch
     assert fresh == sorted({*fresh})  # written once
     losses = [row["loss"] for row in rows if "loss" in row]
-    assert losses[-1] < 0.6 * losses[0]
+    assert losses[-1] < 0.9 * losses[0]  # relations leave some
     assert not state.parent.exists()
-
-    last = ("--manifest", manifest, "--stage", "ra", "--init", tmp_path / "ess", "--set")
-    run = torchrun(tmp_path, *last, "ra.epochs=5", "--output", tmp_path / "ra")
-    assert run.wait(200) == 0, err.read_text()
-    assert json.loads(out.read_text())["stage"] == "ra"
     trained = RACLAP.from_pretrained(tmp_path / "ra")
-    assert trained.teacher.fingerprint == RACLAP.from_pretrained(tmp_path / "ess").fingerprint
+    assert trained.teacher.fingerprint == RACLAP.from_pretrained(first).fingerprint

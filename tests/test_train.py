@@ -28,6 +28,8 @@ from raclap.model import RACLAP
 from raclap.objective import Objective
 from raclap.style import ATTRIBUTES
 
+pytestmark = pytest.mark.slow
+
 
 def run(*argv: object) -> dict:
     """Run a verb that must succeed; give its JSON."""
