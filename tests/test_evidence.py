@@ -233,7 +233,7 @@ def test_two_windows_are_the_textbook_formula(model, voice):
 def test_deleting_what_mattered_costs_most(shipped, gallery):
     """Cut out of the sound, or of the text, and encoded afresh: the sum over a few clips."""
     rng, lost = random.Random(0), {"sound": [], "text": []}
-    for clip in rng.sample(gallery.clips, 6):
+    for clip in rng.sample(gallery.clips, 5):
         style = Style(**{name: getattr(clip, name) for name in ATTRIBUTES})
         text = shipped.clean(wording.describe(style, rng).text)
         waveform, words = audio.load(clip.path), text.split()
@@ -254,7 +254,7 @@ def test_deleting_what_mattered_costs_most(shipped, gallery):
                 for kept in (least, most)
             )
             lost[kind].append(without_least - without_most)
-    assert len(lost["sound"]) >= 5
+    assert len(lost["sound"]) >= 4
     assert np.mean(lost["sound"]) > 0.01
     assert np.mean(lost["text"]) > 0.1
 

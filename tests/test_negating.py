@@ -76,7 +76,7 @@ def test_what_denies_is_learned_whatever_is_denied(monkeypatch):
     lines += [f"{who} with {what}" for who in "abcdef" for what in "ghijkl"]
     monkeypatch.setattr(negating, "sentences", lambda: [negating._parsed(each) for each in lines])
     monkeypatch.setattr(negating, "_DRILLS", 30)
-    monkeypatch.setattr(negating, "_PASSES", 40)  # of few sentences
+    monkeypatch.setattr(negating, "_PASSES", 20)  # of few sentences
     model = Letters()
     negation = taught(model)
     for text, denied in (("d without m", True), ("d with m", False)):  # m was in no sentence
