@@ -117,7 +117,11 @@ def main() -> None:
     shelf = Shelf(Engine.open())
     page = build(shelf)
     _, address, _ = page.launch(prevent_thread_lock=True, quiet=True, **launch_options(shelf))
-    chromium = os.environ.get("RACLAP_TEST_CHROMIUM") or shutil.which("chromium")
+    chromium = (
+        os.environ.get("RACLAP_TEST_CHROMIUM")
+        or shutil.which("chromium")
+        or shutil.which("chromium-headless-shell")
+    )
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         view = browser.new_page(viewport={"width": 1280, "height": 1000})

@@ -60,6 +60,7 @@ CHROMIUM = (
     or shutil.which("chromium-headless-shell")
     or shutil.which("chromium")
 )
+TEST_ALL = bool(os.environ.get("RACLAP_TEST_ALL"))  # also what takes minutes more
 PATIENCE_MS = 60_000  # a busy machine is slow, not wrong
 
 # What a clip of somebody's own folder may be called, and what it may claim to say.
@@ -298,7 +299,7 @@ def page(
         if host not in (None, urlsplit(address).hostname):
             complaints.append(f"asked {request.url}")
 
-    def arrived(_: playwright.Frame) -> None:
+    def arrived(_: playwright.Frame | playwright.Download) -> None:
         nonlocal leaving
         leaving = False
 
@@ -308,6 +309,7 @@ def page(
 
     page.on("request", asked)
     page.on("framenavigated", arrived)
+    page.on("download", arrived)  # which is asked for as a page is, and leaves none
     page.on("console", said)
     page.on("pageerror", lambda error: leaving or complaints.append(str(error)))
     page.goto(address)

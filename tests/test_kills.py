@@ -9,13 +9,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import TEST_ALL
 
 pytestmark = pytest.mark.slow
 
 
 def test_what_is_killed_goes_on_and_nothing_is_lost():
     """The harness raises at the first thing lost, and at half a thing taken for a whole one."""
-    tests, rounds = Path(__file__).parent, 20 if os.environ.get("RACLAP_TEST_ALL") else 8
+    tests, rounds = Path(__file__).parent, 20 if TEST_ALL else 8
     found = subprocess.run(
         [sys.executable, tests / "kills.py", "save,index,train", str(rounds), "0"],
         cwd=tests.parent,
