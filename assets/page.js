@@ -243,18 +243,30 @@
   }).observe(document, { subtree: true, attributeFilter: ["aria-selected"] });
 
   // ---- the address holds the query and the tab, so that a link, or Back, leads there again
-  const FIRST = "search";
+  const FIRST = "search", VOICE = "voice";
   const spoken = () => new URLSearchParams(location.search);
   const stays = (words) => (words.toString() ? `?${words}` : location.pathname);
-  const asks = (words) => (words.delete("tab"), words.toString());
+  const BESIDE = ["tab", "clip"]; // what is not of the query
+  const asks = (words) => (BESIDE.forEach((name) => words.delete(name)), words.toString());
   let asked = asks(spoken());
+  let read = spoken().get("clip") ?? ""; // the clip on Voice; what was uploaded or recorded has no address
+  const note = (words) => (read && words.get("tab") === VOICE ? words.set("clip", read) : words.delete("clip"));
+  page.heard = (clip) => {
+    const words = spoken();
+    read = clip ?? "";
+    note(words);
+    history.replaceState(history.state, "", stays(words));
+  };
+  page.reread = () => read && spoken().get("tab") === VOICE && page.channels.similar?.({ clip: read });
   page.remember = (names, values) => {
-    const words = spoken(), before = words.get("q");
-    for (const name of [...words.keys()]) if (name !== "tab" && !name.startsWith("__")) words.delete(name); // those are Gradio's
+    const words = spoken(), before = words.get("q"), gallery = words.get("gallery");
+    for (const name of [...words.keys()]) if (!BESIDE.includes(name) && !name.startsWith("__")) words.delete(name); // those are Gradio's
     names.forEach((name, at) => {
       const usual = name === "top" && values[at] === 10;
       if (values[at] && !usual) words.set(name, values[at]);
     });
+    if (words.get("gallery") !== gallery) read = "";
+    note(words);
     const another = before && words.get("q") !== before; // only another query is a step to go back from
     history[another ? "pushState" : "replaceState"](history.state, "", stays(words));
     asked = asks(words);
@@ -263,12 +275,18 @@
     const words = spoken();
     if (tab === (words.get("tab") ?? FIRST)) return;
     tab === FIRST ? words.delete("tab") : words.set("tab", tab);
+    note(words);
     history.pushState(history.state, "", stays(words));
   };
   const tabOf = (name) => document.querySelector(`[role=tab][data-tab-id="${CSS.escape(name)}"]`);
   page.lead = () => (tabOf(spoken().get("tab") ?? FIRST) ?? tabOf(FIRST))?.click();
   // Another tab has kept what it shows; another query is asked anew.
-  addEventListener("popstate", () => (asks(spoken()) === asked ? page.lead() : location.reload()));
+  addEventListener("popstate", () => {
+    if (asks(spoken()) !== asked) return location.reload();
+    page.lead();
+    const clip = spoken().get("clip");
+    if (clip && clip !== read) (read = clip, page.reread());
+  });
   page.settle = (panel) => {
     const here = location.origin + location.pathname.replace(/\/$/, "");
     panel.querySelectorAll("code").forEach((code) => {

@@ -31,6 +31,7 @@ def open_reader(checkpoint: str | Path = CHECKPOINT) -> Reader:
             f"There is no checkpoint {checkpoint}, as a folder or on the hub; give one with "
             "--checkpoint."
         ) from error
+    model.text.remember()
     # Vectors of all attribute values are kept beside the weights, so that the next start is quick.
     cache = Path(checkpoint) / "values.npz" if Path(checkpoint).is_dir() else None
     return Reader(model, cache)

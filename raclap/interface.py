@@ -122,7 +122,9 @@ def build(shelf: Shelf) -> gr.Blocks:
             with gr.Tab("Galleries", id="galleries") as tab:
                 recall = curator(shelf, chosen, mine, tab, tabs, show, shown, renew)
             page.load(told(recall), mine, mine, **LIGHT)
-            arrive(page.load(told(enter), None, shown, **QUIET).then)
+            entered = page.load(told(enter), None, shown, **QUIET)
+            arrive(entered.then)
+            entered.then(None, None, None, js="() => { window.raclap.reread(); }", **LIGHT)
             stand = "() => { window.raclap.fold(); window.raclap.lead(); }"
             page.load(None, None, None, js=stand, **LIGHT)
         with gr.Accordion("Use from code", open=False, elem_id="code"):

@@ -125,9 +125,11 @@ def listener(shelf: Shelf, chosen: gr.Textbox, tabs: gr.Tabs, similar: Told) -> 
         # The reading goes with the voice it is of: the next one may be no voice at all.
         cleared = arrived(lambda: [None, *_NOTHING], None, [other, *shown], **LIGHT)
         read.append(if_still(cleared.then, told(match, shelf), inputs, shown, of, **LATEST))
-    voice.clear(lambda: _NOTHING, None, shown, **LIGHT)
+    gone = voice.clear(lambda: _NOTHING, None, shown, **LIGHT)
     tuned = partial(gr.on, [top.input, varied.input])
     if_still(tuned, told(liken, shelf), inputs, [alike], of, **LATEST)
+    for done in (*read, gone):  # the address holds a clip of the gallery
+        done.success(None, picked, None, js="(clip) => { window.raclap.heard(clip); }", **LIGHT)
     led = similar.event(told(find_similar, shelf), chosen, [tabs, picked], **QUIET)
     led.success(None, None, None, js=ARRIVE, **LIGHT)
     for done in read:

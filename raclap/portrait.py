@@ -54,6 +54,7 @@ _AXIS = Markup(
 _TICK = Markup('<span style="left:{:.1f}%">{}</span>')
 _STEPS = (1, 2, 5, 10, 20, 30, 60, 120)  # seconds from tick to tick
 _TICKS = 8  # at most, after the one at 0
+_PITCHLESS = Markup('<li class="none">A whisper has none.</li>')
 _WORTH_SAYING = 0.005  # a probability below this would be shown as 0 %
 _HEARD = 0.2  # probability at its height, from which an emotion is followed over time
 _UNITS = {"pitch": "Hz", "speed": "syllables a second", "energy": "dB"}
@@ -67,9 +68,7 @@ def sentence(read: Reading) -> str:
     }
     emotion, share = best["emotion"]
     gender = word("gender", best["gender"][0])
-    # Where a pitch is measured the voice sounds, whatever the model hears.
-    whispers = best["phonation"][0] == "whispered" and "pitch" not in read.levels
-    manner = "whispering" if whispers else "speaking"
+    manner = "whispering" if _whispers(read) else "speaking"
     levels = [
         f"{word(name, level.value)}{_among(name, gender)} ({_measured(level)})"
         for name, level in read.levels.items()
@@ -80,13 +79,14 @@ def sentence(read: Reading) -> str:
 
 def portrait(read: Reading) -> Markup:
     """Return a sentence, attribute bars with measured levels, and the ranked descriptions."""
+    whispers = _whispers(read)
     return _READING.format(
         sentence=sentence(read),
         attributes=Markup("").join(
             _ATTRIBUTE.format(
                 TITLES[attribute],
                 _beside(attribute, read.levels.get(attribute)),
-                _chances(attribute, chances),
+                _PITCHLESS if attribute == "pitch" and whispers else _chances(attribute, chances),
             )
             for attribute, chances in read.attributes.items()
         ),
@@ -143,6 +143,12 @@ def course(moments: Sequence[Moment], first: str = "") -> Markup:
     return _COURSE.format(
         seconds=moments[0].seconds, total=total, lines=Markup("").join(lines), axis=_axis(total)
     )
+
+
+def _whispers(read: Reading) -> bool:
+    """Where a pitch is measured the voice sounds, whatever the model hears."""
+    chances = read.attributes["phonation"]
+    return "pitch" not in read.levels and max(chances, key=chances.__getitem__) == "whispered"
 
 
 def _first(scale: Sequence[tuple[float, str]], share: float) -> str:

@@ -31,6 +31,7 @@ from raclap.style import CUTS, MIN_NUCLEI
 # bfloat16 takes their results.
 _LINEAR = {f"self_attn.{name}_proj": name != "out" for name in ("q", "k", "v", "out")}
 _LINEAR |= {"fc1": True, "fc2": False}
+_RECENT = 64  # texts whose states are kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -390,6 +391,7 @@ class TextTower(nn.Module):
     def __init__(self, encoder: PreTrainedModel, config: TextConfig, dim: int) -> None:
         super().__init__()
         self.encoder, self.longest = encoder, config.max_tokens
+        self._recent: dict[tuple[int, ...], Tensor] | None = None  # token ids -> hidden states
         for layer in encoder.encoder.layer:
             named = [n for n, module in layer.named_modules() if isinstance(module, nn.Linear)]
             reduce([layer], dict.fromkeys(named, False))
@@ -422,8 +424,28 @@ class TextTower(nn.Module):
         """Return (N, H): the mean over the hidden states of each text's token ids."""
         return torch.stack([states.mean(0) for states in self.states(texts)])
 
+    def remember(self) -> None:
+        """Keep the states of what was encoded last; to be called once the weights stand still.
+
+        A query is encoded to tell what it denies, and again to tell what it says.
+        """
+        self._recent = {}
+
     def states(self, texts: Sequence[Sequence[int]]) -> Sequence[Tensor]:
-        """Return the encoder's last hidden states (T, H) of each text's T token ids.
+        """Return the encoder's last hidden states (T, H) of each text's T token ids."""
+        if self._recent is None:
+            return self._encoded(texts)
+        keys = [tuple(text) for text in texts]
+        known = {key: self._recent.get(key) for key in keys}
+        if new := [key for key, states in known.items() if states is None]:
+            known |= zip(new, self._encoded(new), strict=True)
+            latest = {key: known[key] for key in new[-_RECENT:]}
+            # Made anew and set at once: other threads may be at it.
+            self._recent = dict([*(self._recent | latest).items()][-_RECENT:])
+        return [known[key] for key in keys]
+
+    def _encoded(self, texts: Sequence[Sequence[int]]) -> Sequence[Tensor]:
+        """Encode texts (T each) to states (T, H) each.
 
         Texts lie one behind the other in rows, in which each attends to itself alone. So only the
         ends of rows are padded, and all that a query is read in takes one pass over the weights.

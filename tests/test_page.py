@@ -13,6 +13,7 @@ import sys
 import textwrap
 import threading
 from pathlib import Path
+from urllib.parse import quote_plus
 
 import pytest
 from conftest import (
@@ -279,12 +280,13 @@ def test_back_leads_to_the_tab_before(page: playwright.Page, address: str) -> No
     page.goto(address)
     _search(page, "an angry man")
     page.evaluate("window.kept = true")
+    clip = _ids(page, "#results")[0]
     page.locator("#results .hit button[data-tell=similar]").first.click()
-    expect(page).to_have_url(f"{address}?q=an+angry+man&tab=voice")
     expect(page.get_by_role("tab", name="Voice", exact=True)).to_have_attribute(
         "aria-selected", "true"
     )
     expect(page.locator("#alike h2")).to_be_visible()
+    expect(page).to_have_url(f"{address}?q=an+angry+man&tab=voice&clip={quote_plus(clip)}")
     page.go_back()
     expect(page.get_by_label("How should it sound?")).to_be_visible()
     expect(_announced(page)).to_contain_text("Understood: angry, man.")
@@ -295,6 +297,7 @@ def test_back_leads_to_the_tab_before(page: playwright.Page, address: str) -> No
     expect(page.get_by_role("tab", name="Voice", exact=True)).to_have_attribute(
         "aria-selected", "true"
     )
+    expect(page.locator("#alike h2")).to_have_attribute("data-of", clip)
     _open(page, "Search")
     expect(page).to_have_url(f"{address}?q=an+angry+man")
     expect(_announced(page)).to_contain_text("Understood: angry, man.")
@@ -624,6 +627,23 @@ def test_an_uploaded_voice_and_a_clip_never_sound_together(
     _open(page, "Voice")
     page.locator("#voice").get_by_label("Clear").click()
     expect(bar).to_be_hidden()
+
+
+def test_a_link_leads_to_the_reading_of_a_clip(page: playwright.Page, address: str) -> None:
+    _search(page, "an angry man")
+    first, second = _ids(page, "#results")[:2]
+    page.goto(f"{address}?tab=voice&clip={quote_plus(second)}")
+    alike = page.locator("#alike h2")
+    expect(alike).to_have_attribute("data-of", second)
+    page.evaluate("clip => window.raclap.channels.similar({ clip })", first)
+    expect(alike).to_have_attribute("data-of", first)
+    expect(page).to_have_url(f"{address}?tab=voice&clip={quote_plus(first)}")
+    _open(page, "Map")
+    expect(page).to_have_url(f"{address}?tab=map")
+    page.go_back()
+    expect(page).to_have_url(f"{address}?tab=voice&clip={quote_plus(first)}")
+    page.goto(f"{address}?tab=voice&clip=of-nobody")
+    expect(page.get_by_test_id("toast-body")).to_contain_text("This clip is not in the gallery.")
 
 
 def test_clips_like_a_found_one(page: playwright.Page, engine: Engine) -> None:

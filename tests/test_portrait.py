@@ -84,6 +84,15 @@ def test_nobody_whispers_whose_pitch_is_measured() -> None:
     assert "a woman whispering" in sentence(replace(whisper, levels={}))
 
 
+def test_a_whisper_has_no_pitch() -> None:
+    heard = {"phonation": {"whispered": 0.9, "voiced": 0.1}}
+    whisper = replace(READ, attributes=READ.attributes | heard)
+    assert "A whisper has none." not in portrait(whisper)
+    html = portrait(replace(whisper, levels={}))
+    assert '<h3>Pitch</h3><ul><li class="none">A whisper has none.</li></ul>' in html
+    assert ">quiet<" in html
+
+
 def test_a_sentence_has_one_full_stop() -> None:
     assert ended("Heard 1.0 s of voice.wav") == "Heard 1.0 s of voice.wav."
     for said in ("of ada · “By the door.”", "of ada · “Who?”", "of ada · “By the …”"):

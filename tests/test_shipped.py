@@ -71,6 +71,24 @@ def test_spelling_and_case_do_not_matter(engine):
     assert float(a @ b) > 0.9999
 
 
+def test_a_query_is_encoded_once(engine):
+    """What it denies, and what it says, is told from the same states."""
+    rows = []
+    watch = engine.model.text.encoder.register_forward_pre_hook(
+        lambda _, args, given: rows.append(given["input_ids"].numel()), with_kwargs=True
+    )
+    engine.search_text("a doleful gentleman")
+    engine.search_text("some doleful lady, hurrying")
+    watch.remove()
+    whole, *clauses = [
+        len(tokens)
+        for tokens in engine.model.tokenize(
+            ["some doleful lady, hurrying", "some doleful lady", "hurrying"]
+        )
+    ]
+    assert rows[1:] == [whole, sum(clauses)]
+
+
 # Somewhat below what was measured for the checkpoint, so that a worse one is noticed.
 @pytest.mark.parametrize(("lookup", "least"), [(False, 0.75), (True, 0.87)])
 def test_partial_queries_find_clips_that_satisfy_them(engine, lookup, least):

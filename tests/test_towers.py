@@ -368,6 +368,29 @@ def test_a_query_takes_one_pass_over_the_weights(monkeypatch):
     assert rows == [(1, 6)]
 
 
+def test_what_was_just_encoded_is_remembered_if_asked_for():
+    model, rows = build(), []
+    model.text.encoder.register_forward_pre_hook(
+        lambda _, args, given: rows.append(given["input_ids"].numel()), with_kwargs=True
+    )
+    texts = [[7, 8, 9], [7, 9], [7, 8, 9]]
+    with torch.no_grad():
+        expected = model.text(texts)
+        torch.testing.assert_close(model.text(texts), expected)
+        assert rows == [8, 8]
+        model.text.remember()
+        for _ in range(2):
+            torch.testing.assert_close(model.text(texts), expected)
+        assert rows == [8, 8, 5]
+        torch.testing.assert_close(model.text([[7, 9], [8, 9, 5, 6]])[0], expected[1])
+        assert rows == [8, 8, 5, 4]
+        model.text([[number] for number in range(5, 60)])
+        model.text([[number, 5] for number in range(5, 60)])
+        rows.clear()
+        torch.testing.assert_close(model.text(texts), expected)
+        assert rows == [5]  # forgotten meanwhile
+
+
 def test_all_encoders_pair_up():
     """The five classes that the preset ``paper`` names, and what ships, each with each."""
     kinds = set()
