@@ -7,6 +7,7 @@ HTML of results (`cards`), the arithmetic of a search (`ranking`).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from textwrap import shorten
 from typing import Any
 
 import gradio as gr
@@ -141,6 +142,13 @@ def finder(
             return gr.skip()
         return search(engine, query, *rest) if asks else (now, *_first(engine))
 
+    def still(before: list[Any]) -> str | dict[str, Any]:
+        """Say to what the clips below are the answer, when another question was refused."""
+        if len(before) == 1:
+            return gr.skip()
+        what = f" for “{shorten(before[1], 80, placeholder=' …')}”" if before[1].strip() else ""
+        return f"Not answered. Below is still what was found{what or ' before'}."
+
     def reproduce(engine: Engine, request: gr.Request) -> list[Any]:
         """Fill the form from the address and search; what the address gets wrong is left out."""
         wanted = dict(request.query_params)
@@ -179,6 +187,7 @@ def finder(
     ]
     for done in (*asked, *refined):
         done.success(None, answered, None, js=remember, **LIGHT)
+        done.failure(still, answered, status, **LIGHT)
     for done in asked:
         done.success(None, None, None, js=ARRIVE, **LIGHT)
 

@@ -34,12 +34,21 @@ _TYPED = {
     ("gender", "female"): (
         "wife, girlfriend, daughter, aunt, niece, mom, mum, mommy, mummy, grandma, granny, "
         "grandmother, stepmother, stepmom, mother in law, queen, princess, duchess, waitress, "
-        "hostess, heroine, nun, bride, widow, spinster, mrs, women, girls, ladies, females, gals"
+        "hostess, heroine, nun, bride, widow, spinster, mrs, women, girls, ladies, females, gals, "
+        "nan, gran, nanny, auntie, aunty, mama, missus, mistress, maid, maiden, "
+        "bridesmaid, midwife, housewife, landlady, stewardess, ballerina, diva, witch, sorceress, "
+        "goddess, priestess, empress, heiress, schoolgirl, cowgirl, lassie, damsel, crone, "
+        "headmistress, businesswoman, policewoman, saleswoman, godmother, mothers, sisters, wives, "
+        "daughters, mums, moms, aunts, grannies, actresses"
     ),
     ("gender", "male"): (
         "husband, boyfriend, son, uncle, nephew, dad, daddy, grandpa, granddad, grandfather, "
         "stepfather, stepdad, father in law, king, prince, lord, landlord, waiter, monk, priest, "
-        "groom, widower, codger, mr, men, guys, boys, gentlemen, males, lads, dudes, blokes"
+        "groom, widower, codger, mr, men, guys, boys, gentlemen, males, lads, dudes, blokes, "
+        "grandad, gramps, papa, fella, fellas, vicar, bishop, friar, pope, emperor, knight, "
+        "wizard, sheriff, cowboy, schoolboy, choirboy, bridegroom, butler, headmaster, "
+        "businessman, policeman, salesman, fireman, fisherman, anchorman, godfather, fathers, "
+        "brothers, husbands, sons, dads, uncles"
     ),
     ("emotion", "happy"): (
         "high spirits, good spirits, tears of joy, crying tears of joy, crying with joy, "

@@ -521,6 +521,11 @@ def test_a_mistake_is_told_and_nothing_is_lost(
     expect(page.get_by_test_id("toast-body")).to_contain_text(sentence)
     expect(page.get_by_label("How should it sound?")).to_have_value(text)
     expect(page.locator(".hit")).to_have_count(10)
+    expect(_announced(page)).to_have_text(
+        "Not answered. Below is still what was found for “angry”."
+    )
+    _search(page, "sad")
+    expect(_announced(page)).to_contain_text("Understood: sad.")
 
 
 def test_from_key_to_results_takes_a_moment(page: playwright.Page) -> None:
