@@ -3,7 +3,7 @@
 No weight of the towers moves. From as many training clips of each corpus, and descriptions of
 them in the words of training, come the means, the reader of texts, the directions that are used
 least, and the voices that stand for any voice. From all of them come the ear, and the styles whose
-descriptions teach the eye.
+descriptions teach the eye, beside sentences that people wrote.
 
     python -m raclap train --stage finish --manifest M.csv --init DIR --output DIR2
 """
@@ -35,6 +35,7 @@ from raclap.finish import VOICES, Finish
 from raclap.model import RACLAP
 from raclap.negating import taught
 from raclap.objective import scopes
+from raclap.sayings import sayings
 from raclap.style import SIZES, VALUES, Style
 from raclap.towers import Frames
 from raclap.train import CACHE, check_start, refuse_another, training_of
@@ -47,6 +48,7 @@ _STEPS, _BATCH, _RATE = 600, 512, 2e-2  # of the reader
 _EAR_PASSES, _EAR_BATCH, _EAR_RATE, _EAR_DECAY = 20, 128, 1e-3, 0.3
 _EYE_PASSES, _EYE_BATCH, _EYE_RATE, _EYE_DECAY = 6, 128, 1e-3, 0.05
 _EYE_DRILLS, _EYE_WHOLES, _EYE_PARTS = 4000, 10000, 6000  # descriptions that it learns from
+_EYE_SAYINGS = 3  # times that each saying is among these
 _KIND_WEIGHT = 0.1  # of telling recorded voices from synthetic ones
 _KINSHIP = 0.5  # how much of the agreement of two different values their places keep
 _AT_ONCE = 256  # clips
@@ -230,22 +232,24 @@ def taught_eye(model: RACLAP, clips: Sequence[Clip], seed: int) -> Eye:
         said.append(describe(rng.choice(styles[turn % len(styles)]), rng, pool=WIDE))
     for turn in range(_EYE_PARTS):
         said.append(_part(rng.choice(styles[turn % len(styles)]), rng))
-    texts = [each.text for each in said]
+    written = sayings()
+    texts = [*(each.text for each in said), *(model.clean(each.text) for each in written)]
     starts = trange(0, len(texts), _TEXTS_AT_ONCE, desc="texts", leave=False)
     read = [model.read(texts[start : start + _TEXTS_AT_ONCE])[1].cpu() for start in starts]
+    rows = [*range(len(said)), *[*range(len(said), len(texts))] * _EYE_SAYINGS]
     torch.manual_seed(seed)
     eye = Eye(model.text.summary_width)
     with torch.no_grad():
-        summaries = torch.cat(read).clone()  # autograd takes nothing that inference mode made
+        summaries = torch.cat(read)[rows].clone()  # autograd takes nothing of inference mode
         eye.center.copy_(summaries.mean(0))
         eye.spread.copy_(summaries.std(0).clamp(min=1e-3))
         summaries = eye.standard(summaries)
-    truth = _said(said)
+    truth = _said([*said, *written])[rows]
 
     def loss(member: nn.Module, rows: Tensor) -> Tensor:
         return _misread(member(summaries[rows]), truth[rows])
 
-    _teach(eye, loss, len(said), _EYE_PASSES, _EYE_BATCH, _EYE_RATE, _EYE_DECAY)
+    _teach(eye, loss, len(rows), _EYE_PASSES, _EYE_BATCH, _EYE_RATE, _EYE_DECAY)
     return eye
 
 

@@ -13,7 +13,7 @@ PACKAGE = ROOT / "raclap"
 
 SHARED = (
     *("config", "files", "audio", "prosody", "style"),
-    *("lexicon", "glossary", "query", "scope", "denial", "wording"),
+    *("lexicon", "glossary", "query", "scope", "denial", "wording", "sayings"),
     *("layouts", "tables", "corpus", "transfer", "unpack", "homes"),
     *(
         "weights",

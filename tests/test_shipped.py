@@ -25,7 +25,9 @@ from raclap import audio, denial, essr, lexicon
 from raclap.checkpoint import CHECKPOINT
 from raclap.model import RACLAP
 from raclap.reading import surely
+from raclap.sayings import sayings
 from raclap.search import BUNDLED, Engine
+from raclap.style import SIZES, VALUES
 
 pytestmark = pytest.mark.slow
 
@@ -215,6 +217,24 @@ def test_what_people_type_is_found(engine, found, name, least, most):
     assert np.mean(wrong) < most
 
 
+def test_what_people_write_is_read(engine):
+    """400 lines by a writer from whom nothing was learned, with nothing looked up."""
+    lines = sayings(Path(__file__).with_name("sayings.txt"))
+    said: dict[str, set[str]] = {}
+    for line in lines:
+        said.setdefault(line.text, set()).add(line.style.emotion)
+    told = engine.model.understand([*said], lookup=False)[1].numpy()
+    emotion = slice(SIZES[0], SIZES[0] + SIZES[1])
+    right = [
+        VALUES["emotion"][shares[emotion].argmax()] in emotions and shares[emotion].sum() >= 0.5
+        for shares, emotions in zip(told, said.values(), strict=True)
+        if any(emotions)
+    ]
+    print(f"{np.mean(right):.1%} of the emotions of {len(right)} lines")
+    assert len(right) > 200
+    assert np.mean(right) > 0.59  # 63; before it learned of others' lines 56
+
+
 def test_the_best_descriptions_are_among_the_few_that_are_encoded(engine):
     for clip in engine.gallery.clips[::60]:
         waveform = audio.load(clip.path)
@@ -231,6 +251,27 @@ def test_a_whisper_has_no_effort_that_is_measured(engine):
         read = engine.reader.read(audio.load(clip.path), top=1)
         kinds.setdefault(clip.phonation, set()).update(read.levels)
     assert kinds == {"whispered": {"speed"}, "voiced": {"pitch", "speed", "energy"}}
+
+
+def test_scenes_find_voices_that_fit(engine):
+    """Of the same lines, those that some clip of the gallery satisfies; every third, or all."""
+    wanted: dict[str, list[dict[str, str]]] = {}
+    for line in sayings(Path(__file__).with_name("sayings.txt")):
+        wanted.setdefault(line.text, []).append(line.style.known)
+    styles = [clip.style.known.items() for clip in engine.gallery.clips]
+
+    def fits(style, kinds):
+        return any(kind.items() <= style for kind in kinds)
+
+    found = []
+    for text, kinds in [*wanted.items()][:: 1 if TEST_ALL else 3]:
+        many = sum(fits(style, kinds) for style in styles)
+        if many and any(kinds):
+            five = [hit.clip.style.known.items() for hit in engine.search_text(text, 5)]
+            found.append(sum(fits(style, kinds) for style in five) / min(5, many))
+    print(f"{len(found)} lines: {np.mean(found):.1%} of what is found fits")
+    assert len(found) > 60
+    assert np.mean(found) > 0.6  # 67.7; before it learned of others' lines 64.1
 
 
 def test_what_is_not_wanted_is_not_found(engine):
