@@ -26,6 +26,10 @@ class Lookup:
     text = SimpleNamespace(summary_width=sum(SIZES))
 
     @staticmethod
+    def clean(text: str) -> str:
+        return text
+
+    @staticmethod
     def read(texts: list[str]) -> tuple[None, torch.Tensor]:
         codes = metrics.codes([mentioned(text) for text in texts])
         found = torch.zeros(len(texts), sum(SIZES))

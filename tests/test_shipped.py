@@ -131,7 +131,7 @@ def test_what_is_asked_for_is_found(engine, query, wanted):
     [
         ("a bloke who has had enough", {"gender": "male", "emotion": "angry"}),
         ("a widow at a funeral", {"gender": "female", "emotion": "sad"}),
-        ("an auctioneer rattling off bids", {"speed": "high"}),
+        ("an auctioneer rattling off bids", {"speed": "high", "energy": "high"}),
         ("a voice", {}),
         ("asdf", {}),
     ],
