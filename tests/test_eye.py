@@ -14,6 +14,7 @@ from raclap.corpus import Clip
 from raclap.eye import ANSWERS, Eye, shares
 from raclap.finishing import MADE, taught_eye
 from raclap.query import mentioned
+from raclap.sayings import sayings
 from raclap.style import ATTRIBUTES, SIZES, VALUES
 from raclap.wording import describe
 
@@ -60,6 +61,8 @@ def few():
     with pytest.MonkeyPatch.context() as patch:
         for name in ("_EYE_DRILLS", "_EYE_WHOLES", "_EYE_PARTS"):
             patch.setattr(finishing, name, 2000)
+        few = sayings()[::50]
+        patch.setattr(finishing, "sayings", lambda: few)
         yield
 
 

@@ -19,6 +19,7 @@ from raclap.evidence import accounts, word_by_time
 from raclap.finish import VOICES, expected, overruled
 from raclap.finishing import finish, places
 from raclap.model import RACLAP
+from raclap.sayings import sayings
 from raclap.train import train
 
 pytestmark = pytest.mark.slow
@@ -33,8 +34,9 @@ def few_descriptions():
     with pytest.MonkeyPatch.context() as patch:
         for name in ("_DRILLS", "_EYE_DRILLS", "_EYE_WHOLES", "_EYE_PARTS"):
             patch.setattr(finishing, name, 60)
-        few = negating.sentences()[::300]
+        few, written = negating.sentences()[::300], sayings()[::100]
         patch.setattr(negating, "sentences", lambda: few)
+        patch.setattr(finishing, "sayings", lambda: written)
         patch.setattr(negating, "_DRILLS", 20)
         patch.setattr(negating, "_PASSES", 1)
         yield
