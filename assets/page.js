@@ -285,7 +285,9 @@
     if (asks(spoken()) !== asked) return location.reload();
     page.lead();
     const clip = spoken().get("clip");
-    if (clip && clip !== read) (read = clip, page.reread());
+    if (!clip || clip === read) return;
+    read = clip;
+    page.reread();
   });
   page.settle = (panel) => {
     const here = location.origin + location.pathname.replace(/\/$/, "");

@@ -11,7 +11,7 @@ import numpy as np
 from markupsafe import Markup
 
 from raclap.cards import meter
-from raclap.reading import Level, Reading
+from raclap.reading import Level, Reading, likeliest
 from raclap.timeline import Moment
 from raclap.words import TITLES, signed, word
 
@@ -98,8 +98,7 @@ def portrait(read: Reading) -> Markup:
 
 def headline(read: Reading) -> str:
     """Return the likeliest emotion, which the sentence names."""
-    chances = read.attributes["emotion"]
-    return max(chances, key=chances.__getitem__)
+    return likeliest(read.attributes["emotion"])[0]
 
 
 def course(moments: Sequence[Moment], first: str = "") -> Markup:
@@ -147,8 +146,7 @@ def course(moments: Sequence[Moment], first: str = "") -> Markup:
 
 def _whispers(read: Reading) -> bool:
     """Where a pitch is measured the voice sounds, whatever the model hears."""
-    chances = read.attributes["phonation"]
-    return "pitch" not in read.levels and max(chances, key=chances.__getitem__) == "whispered"
+    return "pitch" not in read.levels and likeliest(read.attributes["phonation"]) == ["whispered"]
 
 
 def _first(scale: Sequence[tuple[float, str]], share: float) -> str:

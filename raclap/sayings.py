@@ -15,13 +15,12 @@ from raclap.style import Style
 from raclap.wording import Description
 
 _SAYINGS = Path(__file__).with_name("sayings.txt")
-_COMMENT = "#"
 
 
 def sayings(path: Path = _SAYINGS) -> list[Description]:
     """Read the lines of a file; one that fits two emotions alike is there with each."""
     lines = path.read_text(encoding="utf-8").splitlines()
-    return [each for line in lines if not line.startswith(_COMMENT) for each in _parsed(line)]
+    return [each for line in lines if not line.startswith("#") for each in _parsed(line)]
 
 
 def _parsed(line: str) -> list[Description]:

@@ -438,10 +438,10 @@ class TextTower(nn.Module):
         keys = [tuple(text) for text in texts]
         known = {key: self._recent.get(key) for key in keys}
         if new := [key for key, states in known.items() if states is None]:
-            known |= zip(new, self._encoded(new), strict=True)
-            latest = {key: known[key] for key in new[-_RECENT:]}
+            made = dict(zip(new, self._encoded(new), strict=True))
+            known |= made
             # Made anew and set at once: other threads may be at it.
-            self._recent = dict([*(self._recent | latest).items()][-_RECENT:])
+            self._recent = dict([*(self._recent | made).items()][-_RECENT:])
         return [known[key] for key in keys]
 
     def _encoded(self, texts: Sequence[Sequence[int]]) -> Sequence[Tensor]:
