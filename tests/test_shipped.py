@@ -218,11 +218,11 @@ def test_what_people_type_is_found(engine, found, name, least, most):
 
 
 def test_what_people_write_is_read(engine):
-    """400 lines by a writer from whom nothing was learned, with nothing looked up."""
-    lines = sayings(Path(__file__).with_name("sayings.txt"))
-    said: dict[str, set[str]] = {}
-    for line in lines:
-        said.setdefault(line.text, set()).add(line.style.emotion)
+    """400 lines of a writer that taught nothing, nothing looked up; every third, or all."""
+    every: dict[str, set[str]] = {}
+    for line in sayings(Path(__file__).with_name("sayings.txt")):
+        every.setdefault(line.text, set()).add(line.style.emotion)
+    said = dict([*every.items()][:: 1 if TEST_ALL else 3])
     told = engine.model.understand([*said], lookup=False)[1].numpy()
     emotion = slice(SIZES[0], SIZES[0] + SIZES[1])
     right = [
@@ -231,8 +231,9 @@ def test_what_people_write_is_read(engine):
         if any(emotions)
     ]
     print(f"{np.mean(right):.1%} of the emotions of {len(right)} lines")
-    assert len(right) > 200
-    assert np.mean(right) > 0.59  # 63; before it learned of others' lines 56
+    assert len(right) > 80
+    # Measured: 63 of all and 69 of every third; by an eye that nobody's lines taught, 56 and 61.
+    assert np.mean(right) > (0.6 if TEST_ALL else 0.65)
 
 
 def test_the_best_descriptions_are_among_the_few_that_are_encoded(engine):
